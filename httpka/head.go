@@ -1,0 +1,43 @@
+package httpka
+
+import (
+	"bufio"
+	"bytes"
+	"net/textproto"
+	"strconv"
+	"strings"
+)
+
+// readHead takes the fields of an [Event] from the head of a message as it is
+// written to a connection: what is sent, rather than what was meant. It
+// reports whether b begins with a whole head.
+func readHead(b []byte, e *Event) bool {
+	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(b)))
+	line, err := r.ReadLine()
+	if err != nil {
+		return false
+	}
+	header, err := r.ReadMIMEHeader()
+	if err != nil {
+		return false
+	}
+	first, rest, _ := strings.Cut(line, " ")
+	if strings.HasPrefix(first, "HTTP/") {
+		code, _, _ := strings.Cut(rest, " ")
+		status, err := strconv.Atoi(code)
+		if err != nil {
+			return false
+		}
+		e.Version, e.Status = first, status
+	} else {
+		target, version, ok := strings.Cut(rest, " ")
+		if !ok {
+			return false
+		}
+		e.Method, e.Target, e.Version = first, target, version
+	}
+	// RFC 9110 section 5.3: several lines of one name are one list.
+	e.Connection = strings.Join(header["Connection"], ", ")
+	e.KeepAlive = strings.Join(header["Keep-Alive"], ", ")
+	return true
+}

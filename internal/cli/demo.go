@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kax/httpka"
+	"kax/internal/capture"
+	"kax/internal/lab"
+	"kax/internal/timeline"
+	"kax/tcpka"
+)
+
+type demoFlags struct {
+	tcp       tcpFlags
+	out       outputFlags
+	packets   packetFlags
+	probeFrom string
+	listen    string
+	ipv6      bool
+	noReuse   bool
+	demo      lab.Demo
+}
+
+func (a *app) demoCmd() *cobra.Command {
+	f := demoFlags{
+		tcp:       tcpFlags{set: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
+		probeFrom: string(timeline.Client),
+		demo: lab.Demo{
+			IdleTimeout: 4 * time.Second,
+			Pauses:      []time.Duration{2500 * time.Millisecond},
+			CloseWith:   httpka.FIN,
+		},
+	}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "the whole story in three acts, from real packets",
+		Long: `Runs an HTTP server and a client in this process, and shows the packets
+between them beside the requests they carry, in three acts:
+
+  close  two requests; the server closes after each: two TCP connections
+  keep   three requests over one connection, with pauses; the kernel's probes
+         go by in between
+  idle   nobody asks any more; probes are answered, and the server closes all
+         the same when its idle timeout is over
+
+Where kax may capture (root, CAP_NET_RAW) this happens on the host's loopback
+interface; otherwise in a network namespace of its own; and where that is
+forbidden too, without packets, from the kernel's counters.`,
+		Example: `  kax demo
+  kax demo --keepidle 2s --idle-timeout 3s
+  kax demo --no-keepalive
+  kax demo --probe-from both --list
+  kax demo --json --only probe,probe-answer
+  kax demo --tcpdump`,
+		Args: cobra.NoArgs,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error { return a.demo(cmd, f) }),
+	}
+	f.tcp.register(cmd)
+	fs := cmd.Flags()
+	fs.Var(oneOf(&f.probeFrom, string(timeline.Client), string(timeline.Server), "both"), "probe-from", "who has TCP keepalive on")
+	fs.StringVar(&f.listen, "listen", "", "the server's `address`; port 0 takes a free one (default 127.0.0.1:3000)")
+	fs.BoolVar(&f.ipv6, "ipv6", false, "use IPv6: listen on [::1]:3000")
+	fs.Var(duration(&f.demo.IdleTimeout, positive), "idle-timeout", "the server closes a connection that is idle for so long")
+	fs.Var(durations(&f.demo.Pauses), "pause", "the client's pauses between requests, in turn")
+	fs.BoolVar(&f.demo.NoReuse, "no-reuse", false, "the client closes after each response")
+	fs.Var(oneOf(&f.demo.CloseWith, httpka.FIN, httpka.RST), "close-with", "how the server ends the connections of the first act")
+	f.packets.register(cmd)
+	f.out.register(cmd)
+	return cmd
+}
+
+func positive(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("must be above 0")
+	}
+	return nil
+}
+
+func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
+	if err := f.packets.check(); err != nil {
+		return err
+	}
+	listen, err := listenAddress(f.listen, f.ipv6)
+	if err != nil {
+		return err
+	}
+	f.demo.Listen = listen
+	settings := f.tcp.settings(cmd)
+	if f.probeFrom != string(timeline.Server) {
+		f.demo.Client = settings
+	}
+	if f.probeFrom != string(timeline.Client) {
+		f.demo.Server = settings
+	}
+	if f.packets.tcpdump {
+		return a.tcpdump(f.packets, listen)
+	}
+	return a.climb(f.packets, func(p place) error {
+		if p.live != nil {
+			defer p.live.Close()
+		}
+		ctx, cancel := context.WithCancelCause(cmd.Context())
+		defer cancel(nil)
+		if f.out.stop > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeout(ctx, f.out.stop)
+			defer stop()
+		}
+		s := &sink{view: f.out.view(a.stdout), stop: cancel}
+		err := f.demo.Run(ctx, lab.Env{
+			Command: "demo", Version: a.version,
+			Source: p.source, Private: p.private, Live: p.live,
+			Write: f.packets.write, Emit: s.record,
+		})
+		if s.err != nil {
+			return s.err
+		}
+		return listenHint(err)
+	})
+}
+
+// listenAddress completes an address: without a host it is loopback, which
+// nobody else can reach.
+func listenAddress(addr string, ipv6 bool) (string, error) {
+	host, port := "127.0.0.1", "3000"
+	if ipv6 {
+		host = "::1"
+	}
+	if addr != "" {
+		h, p, err := net.SplitHostPort(addr)
+		if err != nil {
+			return "", usage(fmt.Errorf("--listen %q: must be host:port, as in 127.0.0.1:3000 or [::1]:3000", addr))
+		}
+		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 65535 {
+			return "", usage(fmt.Errorf("--listen %q: the port must be from 0 to 65535", addr))
+		}
+		port = p
+		if h != "" {
+			host = h
+		}
+		if ip := net.ParseIP(host); ipv6 && ip != nil && ip.To4() != nil {
+			return "", usage(fmt.Errorf("--listen %q: an IPv4 address, with --ipv6", addr))
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// listenHint says what to do where a server could not listen.
+func listenHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "something listens there already; --listen 127.0.0.1:0 takes a free port")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return withHint(err, "no interface has this address; a network namespace of kax's own has loopback only")
+	}
+	return err
+}
+
+// tcpdump prints the command that captures the same packets, and says where
+// it sees them.
+func (a *app) tcpdump(f packetFlags, listen string) error {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return err
+	}
+	if port == "0" {
+		return usage(errors.New("--tcpdump needs to know the port: give one by --listen"))
+	}
+	filter := "tcp port " + port
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+		filter += " and host " + host
+	}
+	if _, err := fmt.Fprintf(a.stdout, "tcpdump -i lo -n '%s'\n", filter); err != nil {
+		return err
+	}
+	if f.netns || f.source == string(timeline.UserNS) {
+		fmt.Fprintln(a.stderr, "kax: the packets of this run are in a network namespace of its own: on the host, tcpdump does not see them")
+		fmt.Fprintln(a.stderr, "hint: run kax demo as root and without --netns for packets on the host's lo")
+		return nil
+	}
+	live, err := capture.OpenLive()
+	if err == nil {
+		return live.Close()
+	}
+	if f.source == string(timeline.Counters) {
+		return nil // on the host's network, whoever may capture there
+	}
+	fmt.Fprintln(a.stderr, "kax: as this user kax captures in a network namespace of its own: on the host, tcpdump does not see those packets")
+	fmt.Fprintln(a.stderr, "hint: run kax demo as root, or with --source counters, for packets on the host's lo")
+	return nil
+}

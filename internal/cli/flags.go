@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"kax/internal/timeline"
+	"kax/internal/view"
+	"kax/tcpka"
+)
+
+// tcpFlags are TCP keepalive's settings. They mean the same on every command.
+type tcpFlags struct {
+	set tcpka.Settings
+	on  bool
+	off bool
+}
+
+func (f *tcpFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.BoolVar(&f.on, "keepalive", f.set.Enabled, "turn TCP keepalive on (SO_KEEPALIVE)")
+	fs.BoolVar(&f.off, "no-keepalive", false, "turn TCP keepalive off")
+	fs.Var(duration(&f.set.Idle, inRange("keepidle")), "keepidle", "quiet time before the first probe (TCP_KEEPIDLE), whole seconds")
+	fs.Var(duration(&f.set.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL), whole seconds")
+	fs.Var(probes(&f.set.Count), "keepcnt", "unanswered probes before the peer is given up (TCP_KEEPCNT)")
+	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up after so long without an answer, whatever the count (TCP_USER_TIMEOUT)")
+	for _, name := range []string{"keepalive", "keepidle", "keepintvl", "keepcnt", "user-timeout"} {
+		cmd.MarkFlagsMutuallyExclusive("no-keepalive", name)
+	}
+}
+
+func inRange(field string) func(time.Duration) error {
+	return func(d time.Duration) error { return tcpka.CheckTime(field, d) }
+}
+
+// settings returns what the flags ask for; giving one of the values turns
+// keepalive on.
+func (f *tcpFlags) settings(cmd *cobra.Command) tcpka.Settings {
+	if f.off {
+		return tcpka.Settings{}
+	}
+	s := f.set
+	s.Enabled = f.on
+	for _, name := range []string{"keepidle", "keepintvl", "keepcnt", "user-timeout"} {
+		s.Enabled = s.Enabled || cmd.Flags().Changed(name)
+	}
+	return s
+}
+
+// outputFlags say how a timeline is shown.
+type outputFlags struct {
+	json    bool
+	list    bool
+	summary bool
+	only    []string
+	color   string
+	stop    time.Duration
+}
+
+func (f *outputFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	f.color = "auto"
+	fs.BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
+	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
+	fs.Var(listOf(&f.only, "kind,…", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
+	fs.Var(oneOf(&f.color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
+	fs.Var(duration(&f.stop, nil), "for", "stop after this time")
+	fs.Lookup("for").DefValue = ""
+	cmd.MarkFlagsMutuallyExclusive("json", "list")
+}
+
+// view returns the view that the flags ask for.
+func (f *outputFlags) view(out *os.File) view.View {
+	o := view.Options{Only: f.only, Summary: f.summary, Width: width(out), Color: f.colored(out)}
+	switch {
+	case f.json:
+		return view.NewJSON(out, o)
+	case f.list:
+		return view.NewList(out, o)
+	}
+	return view.NewLanes(out, o)
+}
+
+func (f *outputFlags) colored(out *os.File) bool {
+	if f.color != "auto" {
+		return f.color == "always"
+	}
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(out.Fd()))
+}
+
+// width is the terminal's, or what COLUMNS says, or 80.
+func width(out *os.File) int {
+	if w, _, err := term.GetSize(int(out.Fd())); err == nil && w > 0 {
+		return w
+	}
+	if w, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && w > 0 {
+		return w
+	}
+	return 80
+}
+
+// packetFlags say where packets come from and go to.
+type packetFlags struct {
+	source  string
+	netns   bool
+	write   string
+	tcpdump bool
+}
+
+const sourceAuto = "auto"
+
+func (f *packetFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	f.source = sourceAuto
+	fs.Var(oneOf(&f.source, sourceAuto, string(timeline.AFPacket), string(timeline.UserNS), string(timeline.Counters)),
+		"source", "where packets come from; auto takes the best that is permitted")
+	fs.BoolVar(&f.netns, "netns", false, "run in a network namespace of its own")
+	fs.StringVarP(&f.write, "write", "w", "", "write the packets to a pcapng `file`")
+	fs.BoolVar(&f.tcpdump, "tcpdump", false, "print the tcpdump command for the same packets, and exit")
+}
+
+// check refuses combinations that cannot be had anywhere.
+func (f *packetFlags) check() error {
+	switch {
+	case f.write != "" && f.source == string(timeline.Counters):
+		return usage(errors.New("--write needs packets, and --source counters has none"))
+	case f.netns && f.source == string(timeline.Counters):
+		return usage(errors.New("--netns is for seeing packets, and --source counters has none"))
+	}
+	return nil
+}
+
+// sink keeps the first error of a view, and asks the run to stop.
+type sink struct {
+	view view.View
+	stop func(error)
+	err  error
+}
+
+func (s *sink) record(r timeline.Record) {
+	if s.err == nil {
+		if s.err = s.view.Record(r); s.err != nil {
+			s.stop(s.err)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"kax/internal/capture"
+	"kax/internal/counters"
+	"kax/internal/netns"
+	"kax/internal/timeline"
+)
+
+// place is where a run takes place: a rung of the ladder.
+type place struct {
+	source  timeline.Source
+	private bool          // in a network namespace of its own
+	live    *capture.Live // nil with counters
+}
+
+// climb calls run on the best rung that is asked for and permitted:
+//
+//	af_packet  capture on the host's network, or with --netns in a new one
+//	userns     run kax again in a user and network namespace of its own
+//	counters   no packets
+//
+// Each failure to get a rung is said, for whoever wonders at the next.
+func (a *app) climb(f packetFlags, run func(place) error) error {
+	if a.child != nil {
+		return a.inside(run)
+	}
+	var refusals []error
+	wants := func(s timeline.Source) bool { return f.source == sourceAuto || f.source == string(s) }
+
+	if wants(timeline.AFPacket) && !f.netns {
+		live, err := capture.OpenLive()
+		if err == nil {
+			return run(place{source: timeline.AFPacket, live: live})
+		}
+		refusals = append(refusals, err)
+	}
+	if wants(timeline.UserNS) || f.netns {
+		code, err := netns.Run(f.source == string(timeline.UserNS))
+		if err == nil {
+			return coded{nil, code}
+		}
+		if !errors.Is(err, netns.ErrRefused) {
+			return err
+		}
+		refusals = append(refusals, err)
+	}
+	if wants(timeline.Counters) && !f.netns {
+		switch err := counters.Supported(); {
+		case err != nil:
+			refusals = append(refusals, err)
+		case f.write != "":
+			refusals = append(refusals, errors.New("--write needs packets"))
+		default:
+			for _, err := range refusals {
+				fmt.Fprintf(a.stderr, "kax: %v\n", err)
+			}
+			return run(place{source: timeline.Counters})
+		}
+	}
+	return withHint(unable(errors.Join(refusals...)),
+		"packets need CAP_NET_RAW (sudo kax …) or leave to make user namespaces; --source counters needs neither")
+}
+
+// inside runs in the namespace that kax has made for itself, if what the run
+// needs can be had there.
+func (a *app) inside(run func(place) error) error {
+	live, err := openInside()
+	if readyErr := a.child.Ready(err); err != nil || readyErr != nil {
+		return coded{nil, exitUnable} // the parent goes on, or is gone
+	}
+	p := place{source: timeline.AFPacket, private: true, live: live}
+	if a.child.UserNS {
+		p.source = timeline.UserNS
+	}
+	return run(p)
+}
+
+func openInside() (*capture.Live, error) {
+	if err := netns.LoopbackUp(); err != nil {
+		return nil, err
+	}
+	return capture.OpenLive()
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"kax/tcpka"
+)
+
+// parseDuration takes Go's form (1m30s) or bare seconds (90, 2.5), as sysctl
+// and curl do. Negative times have no meaning anywhere in kax.
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if strings.Trim(s, "-0123456789.") == "" {
+		var f float64
+		if f, err = strconv.ParseFloat(s, 64); err == nil && math.Abs(f) > math.MaxInt64/1e9 {
+			err = strconv.ErrRange
+		}
+		d = time.Duration(math.Round(f * 1e9))
+	}
+	switch {
+	case err != nil:
+		return 0, errors.New("must be a duration like 1m30s, or seconds like 90")
+	case d < 0:
+		return 0, errors.New("must not be negative")
+	}
+	return d, nil
+}
+
+// value is a flag that parses and checks what it is given. It implements
+// pflag.Value.
+type value struct {
+	set  func(string) error
+	get  func() string
+	kind string
+}
+
+func (v value) Set(s string) error { return v.set(s) }
+func (v value) String() string {
+	if v.get == nil {
+		return ""
+	}
+	return v.get()
+}
+func (v value) Type() string { return v.kind }
+
+// duration is a time span that check, if there, agrees to.
+func duration(d *time.Duration, check func(time.Duration) error) value {
+	return value{
+		kind: "duration",
+		get:  func() string { return d.String() },
+		set: func(s string) error {
+			v, err := parseDuration(s)
+			if err == nil && check != nil {
+				err = plainly(check(v))
+			}
+			if err == nil {
+				*d = v
+			}
+			return err
+		},
+	}
+}
+
+// durations is a list of time spans.
+func durations(ds *[]time.Duration) value {
+	return value{
+		kind: "duration,…",
+		get: func() string {
+			texts := make([]string, len(*ds))
+			for i, d := range *ds {
+				texts[i] = d.String()
+			}
+			return strings.Join(texts, ",")
+		},
+		set: func(s string) error {
+			var list []time.Duration
+			for part := range strings.SplitSeq(s, ",") {
+				d, err := parseDuration(strings.TrimSpace(part))
+				if err != nil {
+					return err
+				}
+				list = append(list, d)
+			}
+			*ds = list
+			return nil
+		},
+	}
+}
+
+func probes(n *int) value {
+	return value{
+		kind: "count",
+		get:  func() string { return strconv.Itoa(*n) },
+		set: func(s string) error {
+			v, err := strconv.Atoi(s)
+			if err != nil {
+				v = 0 // out of range, like anything that is no number
+			}
+			if err := tcpka.CheckCount(v); err != nil {
+				return plainly(err)
+			}
+			*n = v
+			return nil
+		},
+	}
+}
+
+// plainly leaves the name and value out of a range error: pflag says them.
+func plainly(err error) error {
+	if r := (*tcpka.RangeError)(nil); errors.As(err, &r) {
+		return errors.New("must be " + r.Want)
+	}
+	return err
+}
+
+// oneOf is a word out of a few.
+func oneOf[T ~string](p *T, allowed ...T) value {
+	names := make([]string, len(allowed))
+	for i, a := range allowed {
+		names[i] = string(a)
+	}
+	list := strings.Join(names, "|")
+	return value{
+		kind: list,
+		get:  func() string { return string(*p) },
+		set: func(s string) error {
+			for _, a := range allowed {
+				if s == string(a) {
+					*p = a
+					return nil
+				}
+			}
+			return fmt.Errorf("must be one of %s", list)
+		},
+	}
+}
+
+// listOf is a comma-separated list of words out of a few.
+func listOf(p *[]string, kind string, allowed []string) value {
+	return value{
+		kind: kind,
+		get:  func() string { return strings.Join(*p, ",") },
+		set: func(s string) error {
+			for word := range strings.SplitSeq(s, ",") {
+				var one string
+				if err := oneOf(&one, allowed...).set(strings.TrimSpace(word)); err != nil {
+					return fmt.Errorf("%q: %w", word, err)
+				}
+				*p = append(*p, one)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,173 @@
+// Package counters tells what happens on a program's own TCP connections when
+// no packet may be captured: it reads the kernel's TCP_INFO of each socket
+// again and again, and infers probes, answers and data from what has changed.
+//
+// It sees no handshake, no acknowledgment and no sequence number, its times
+// are as good as the interval between two readings, and what a peer sends it
+// knows only from watching that end's socket too.
+package counters
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"kax/tcpka"
+)
+
+// An Observation is something that an end of a connection has sent.
+type Observation struct {
+	Time   time.Time
+	From   netip.AddrPort
+	To     netip.AddrPort
+	Kind   tcpka.Kind // Established, Data, Probe, ProbeAnswer, FIN or RST
+	Detail string
+}
+
+// A Watcher observes sockets.
+type Watcher struct {
+	mu    sync.Mutex
+	conns []*Conn
+	seen  []Observation // told since the last Poll, by something other than it
+}
+
+// A Conn is a connection under observation.
+type Conn struct {
+	*net.TCPConn
+	w           *Watcher
+	local, peer netip.AddrPort
+	last        reading
+	linger      bool // whether Close says goodbye by FIN
+	closed      bool
+}
+
+// reading is the part of TCP_INFO that tells probes from data.
+type reading struct {
+	at         time.Time
+	state      uint8 // of the connection
+	segsOut    uint32
+	segsIn     uint32
+	sent       uint64 // bytes of data, repeats included
+	received   uint64
+	acked      uint64
+	unanswered uint8         // tcpi_probes
+	heardAgo   time.Duration // since the last acknowledgment (tcpi_last_ack_recv, milliseconds)
+}
+
+// Watch begins to observe c. dialed says that this end opened the connection.
+func (w *Watcher) Watch(c *net.TCPConn, dialed bool) (*Conn, error) {
+	wc := &Conn{TCPConn: c, w: w, linger: true,
+		local: addrPort(c.LocalAddr()), peer: addrPort(c.RemoteAddr())}
+	if err := wc.read(&wc.last); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, wc)
+	if dialed {
+		w.tell(wc, wc.last.at, tcpka.Established, "")
+	}
+	return wc, nil
+}
+
+// tell needs w.mu.
+func (w *Watcher) tell(c *Conn, at time.Time, k tcpka.Kind, detail string) {
+	w.seen = append(w.seen, Observation{Time: at, From: c.local, To: c.peer, Kind: k, Detail: detail})
+	if k == tcpka.ProbeAnswer {
+		last := &w.seen[len(w.seen)-1]
+		last.From, last.To = last.To, last.From
+	}
+}
+
+// Poll reads every socket and returns what has been observed since the last
+// call.
+func (w *Watcher) Poll() []Observation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		c.poll()
+	}
+	w.conns = slices.DeleteFunc(w.conns, func(c *Conn) bool { return c.closed })
+	seen := w.seen
+	w.seen = nil
+	return seen
+}
+
+// poll needs w.mu.
+func (c *Conn) poll() {
+	var now reading
+	if c.closed || c.read(&now) != nil {
+		return // closed by its owner, who has told or will tell
+	}
+	last := c.last
+	c.last = now
+	if n := now.sent - last.sent; n > 0 {
+		c.w.tell(c, now.at, tcpka.Data, fmt.Sprintf("%d bytes", n))
+		return
+	}
+	if now.received != last.received || now.acked != last.acked || now.state != last.state {
+		return // data or a FIN came in, or was acknowledged
+	}
+	// An unanswered probe counts in tcpi_probes. An answered one leaves that
+	// alone but is a segment out and a segment in, and restarts the time since
+	// the last acknowledgment. The peer's probes do not restart it: they are
+	// out of window and never reach tcp_ack().
+	switch elapsed := now.at.Sub(last.at); {
+	case now.unanswered > last.unanswered:
+		c.w.tell(c, now.at, tcpka.Probe, "")
+	case now.segsIn == last.segsIn || now.heardAgo >= last.heardAgo+elapsed-heardGrain:
+	case last.unanswered > 0:
+		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
+	case now.segsOut > last.segsOut:
+		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.Probe, "")
+		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
+	}
+}
+
+// heardGrain is how much tcpi_last_ack_recv may lag behind the clock: it is
+// kept in jiffies, 10 ms where HZ is 100.
+const heardGrain = 11 * time.Millisecond
+
+// SetLinger notes whether the connection will end in a reset.
+func (c *Conn) SetLinger(sec int) error {
+	if err := c.TCPConn.SetLinger(sec); err != nil {
+		return err
+	}
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.linger = sec != 0
+	return nil
+}
+
+// Close observes a last time and closes.
+func (c *Conn) Close() error {
+	c.w.mu.Lock()
+	if !c.closed {
+		c.poll()
+		c.closed = true
+		kind := tcpka.FIN
+		if !c.linger {
+			kind = tcpka.RST
+		}
+		c.w.tell(c, time.Now(), kind, "")
+	}
+	c.w.mu.Unlock()
+	return c.TCPConn.Close()
+}
+
+// Supported reports whether this system has what a Watcher reads.
+func Supported() error {
+	if !haveInfo {
+		return fmt.Errorf("TCP_INFO: %w on this system", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	ap := a.(*net.TCPAddr).AddrPort() // of a *net.TCPConn
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

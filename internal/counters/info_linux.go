@@ -1,0 +1,38 @@
+package counters
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const haveInfo = true
+
+// read takes TCP_INFO (tcp(7); struct tcp_info in linux/tcp.h).
+func (c *Conn) read(r *reading) error {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("read TCP_INFO: %w", err)
+	}
+	var (
+		info    *unix.TCPInfo
+		infoErr error
+	)
+	err = rc.Control(func(fd uintptr) {
+		r.at = time.Now()
+		info, infoErr = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	})
+	if err != nil {
+		return fmt.Errorf("read TCP_INFO: %w", err)
+	}
+	if infoErr != nil {
+		return fmt.Errorf("read TCP_INFO: %w", infoErr)
+	}
+	r.state = info.State
+	r.segsOut, r.segsIn = info.Segs_out, info.Segs_in
+	r.sent, r.received, r.acked = info.Bytes_sent, info.Bytes_received, info.Bytes_acked
+	r.unanswered = info.Probes
+	r.heardAgo = time.Duration(info.Last_ack_recv) * time.Millisecond
+	return nil
+}

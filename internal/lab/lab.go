@@ -1,0 +1,33 @@
+// Package lab runs experiments on real sockets and makes a timeline of each.
+package lab
+
+import (
+	"context"
+	"fmt"
+
+	"kax/internal/capture"
+	"kax/internal/timeline"
+)
+
+// Env is what an experiment runs in, and where its records go.
+type Env struct {
+	Command string
+	Version string
+	Source  timeline.Source
+	Private bool          // the network namespace is the run's own
+	Live    *capture.Live // open and not started; nil with Counters
+	Write   string        // pcapng file for the packets, or empty
+	Emit    func(timeline.Record)
+}
+
+// loopback is where the packets of one machine talking to itself pass, to
+// whichever of its addresses they go.
+const loopback = "lo"
+
+// done reports why ctx has ended an experiment: nil where its time was up.
+func done(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil && err != context.DeadlineExceeded {
+		return fmt.Errorf("stopped early: %w", err)
+	}
+	return nil
+}

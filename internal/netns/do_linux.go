@@ -1,0 +1,31 @@
+package netns
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Do calls f on a thread of its own in a new network namespace with lo up.
+// Sockets that f opens and processes that f starts are in that namespace, and
+// stay in it; goroutines that f starts are not. The namespace ends with the
+// last of them. It needs CAP_SYS_ADMIN.
+func Do(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		// Never unlocked: the runtime ends the thread with the goroutine,
+		// rather than let another one run in the wrong network.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			result <- fmt.Errorf("unshare the network: %w", err)
+			return
+		}
+		if err := LoopbackUp(); err != nil {
+			result <- err
+			return
+		}
+		result <- f()
+	}()
+	return <-result
+}

@@ -1,0 +1,161 @@
+package timeline
+
+import (
+	"net/netip"
+	"time"
+
+	"kax/httpka"
+	"kax/internal/wire"
+	"kax/tcpka"
+)
+
+// pair names a connection while it lasts.
+type pair struct{ client, server netip.AddrPort }
+
+// The two sides of a connection, as indices.
+const (
+	client = 0
+	server = 1
+)
+
+var sideNames = [...]Side{client: Client, server: Server}
+
+// conn is what is known of one connection.
+type conn struct {
+	rec     Conn
+	flow    tcpka.Flow
+	half    [2]half
+	waiting []httpka.Event // told by a program, their packets not seen yet
+
+	synAt       time.Time
+	active      time.Time     // the last thing that was neither probe nor answer
+	longestIdle time.Duration // between two such things
+	over        bool          // nothing more is to come
+	written     bool          // its record has been emitted
+
+	// For the verdicts.
+	responses    int
+	lastResponse time.Time
+	lastAnswer   time.Time
+	saidClose    Side      // who sent "Connection: close" first
+	idleClosed   time.Time // when the server's idle timeout closed it
+	probeBytes   int
+}
+
+// half is what is known of one end.
+type half struct {
+	probes     int       // sent
+	unanswered int       // in a row
+	lastProbe  time.Time // zero before the first
+	heard      time.Time // when it last received data or an acknowledgment
+	fin        bool
+}
+
+// sent notes a segment of a kind, which heard tells from the peer's view:
+// probes are out of window and do not restart the receiver's idle clock
+// (tcp_ack is never reached).
+func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
+	h, peer := &c.half[side], &c.half[1-side]
+	switch k {
+	case tcpka.Probe:
+		h.probes++
+		h.unanswered++
+		h.lastProbe = at
+		c.rec.Probes++
+	case tcpka.WindowProbe:
+		h.lastProbe = at
+		c.rec.WindowProbes++
+	case tcpka.ProbeAnswer:
+		peer.unanswered = 0
+		peer.heard = at
+		c.rec.Answered++
+		c.lastAnswer = at
+	case tcpka.WindowProbeAnswer, tcpka.Ack:
+		peer.heard = at
+	default:
+		if k == tcpka.Retransmission {
+			c.rec.Retransmissions++
+		}
+		peer.heard = at
+		if !c.active.IsZero() {
+			c.longestIdle = max(c.longestIdle, at.Sub(c.active))
+		}
+		c.active = at
+	}
+	switch {
+	case k == tcpka.RST:
+		c.closed(sideNames[side], ByRST)
+		if h.unanswered > 0 {
+			c.rec.Close = Timeout // the kernel's farewell to a peer that answers no more
+		}
+		c.over = true
+	case k == tcpka.FIN:
+		h.fin = true
+		c.closed(sideNames[side], ByFIN)
+	case c.half[client].fin && c.half[server].fin:
+		c.over = true // the last acknowledgment
+	}
+}
+
+// closed notes the first goodbye.
+func (c *conn) closed(by Side, how CloseHow) {
+	if c.rec.Close == NotYet {
+		c.rec.ClosedBy, c.rec.Close = by, how
+	}
+}
+
+// due is when a side's next probe should go by its settings: the idle time
+// after it last heard from the peer, and the interval after its last probe.
+func (h *half) due(o KeepaliveOptions) time.Time {
+	due := h.heard.Add(time.Duration(o.Idle))
+	if h.lastProbe.IsZero() {
+		return due
+	}
+	if next := h.lastProbe.Add(time.Duration(o.Interval)); next.After(due) {
+		return next
+	}
+	return due
+}
+
+// carries reports whether a segment may hold the bytes that e tells of.
+func carries(e *httpka.Event, k tcpka.Kind, length int) bool {
+	if e.Kind == httpka.IdleClose {
+		return k == tcpka.FIN || k == tcpka.RST
+	}
+	return (k == tcpka.Data || k == tcpka.FIN) && length > 0
+}
+
+// find returns the connection of a segment, a new one where it is the first,
+// and which side sent it.
+func (t *Tracker) find(s *wire.Segment) (*conn, int) {
+	if c, ok := t.conns[pair{s.Src, s.Dst}]; ok {
+		return c, client
+	}
+	if c, ok := t.conns[pair{s.Dst, s.Src}]; ok {
+		return c, server
+	}
+	// A client's port is mostly the higher one; a SYN leaves no doubt.
+	fromClient := s.Src.Port() >= s.Dst.Port()
+	if s.Flags&wire.SYN != 0 {
+		fromClient = s.Flags&wire.ACK == 0
+	}
+	if fromClient {
+		return t.open(pair{s.Src, s.Dst}), client
+	}
+	return t.open(pair{s.Dst, s.Src}), server
+}
+
+func (t *Tracker) open(p pair) *conn {
+	c := &conn{rec: Conn{ID: len(t.all) + 1, Client: p.client, Server: p.server, Close: NotYet, Opened: -1}}
+	t.conns[p] = c
+	t.all = append(t.all, c)
+	return c
+}
+
+// named returns the connection that a program tells of.
+func (t *Tracker) named(p pair) *conn {
+	if c, ok := t.conns[p]; ok {
+		return c
+	}
+	return t.open(p)
+}

@@ -1,0 +1,225 @@
+package timeline
+
+import (
+	"net/netip"
+	"time"
+
+	"kax/httpka"
+	"kax/internal/wire"
+	"kax/tcpka"
+)
+
+// A Tracker makes records of packets and of what HTTP programs tell. It is fed
+// in order of time, by one goroutine.
+//
+// A record is the receiver's only until its function returns; what it keeps it
+// must copy.
+type Tracker struct {
+	emit       func(Record)
+	header     Header
+	conns      map[pair]*conn
+	all        []*conn
+	sum        Summary
+	lateness   span // of probes, against their settings
+	handshakes span // how long they took
+
+	// One of each, used again for every event.
+	event    Event
+	segment  Segment
+	message  Message
+	request  Request
+	response Response
+}
+
+// NewTracker emits the header, whose start is the timeline's zero.
+func NewTracker(h Header, emit func(Record)) *Tracker {
+	h.Schema = Schema
+	t := &Tracker{emit: emit, header: h, conns: map[pair]*conn{}, sum: Summary{Events: map[string]int{}}}
+	emit(Record{Header: &h})
+	return t
+}
+
+func (t *Tracker) since(at time.Time) Seconds { return Seconds(at.Sub(t.header.Started)) }
+
+// Step opens a part of an experiment.
+func (t *Tracker) Step(at time.Time, name, text string) {
+	t.emit(Record{Step: &Step{At: t.since(at), Name: name, Text: text}})
+}
+
+// Packet takes a segment with its number and the kernel's stamp.
+func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
+	t.sum.Packets++
+	c, side := t.find(s)
+	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && c.over {
+		c, side = t.open(pair{s.Src, s.Dst}), client // the ports are used again
+	}
+	m := c.flow.Next(side, tcpka.Segment{
+		Seq: s.Seq, Ack: s.Ack, Len: s.Len, Window: s.Window, Scale: s.Scale,
+		Flags: tcpka.Flags(s.Flags & 0xff),
+	})
+	if m.Kind == tcpka.Probe {
+		c.probeBytes += s.Len
+	}
+	// What a packet carries is told first, and bears its number.
+	for i := range c.waiting {
+		if e := &c.waiting[i]; e.FromServer == (side == server) && carries(e, m.Kind, s.Len) {
+			t.http(at, c, number, e)
+			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			break
+		}
+	}
+	t.segment = Segment{
+		Src: s.Src, Dst: s.Dst, Seq: s.Seq, Ack: s.Ack,
+		Len: s.Len, Window: m.Window, Flags: s.Flags.String(),
+	}
+	t.event = Event{Packet: number, Segment: &t.segment}
+	t.tcp(at, c, side, m.Kind)
+	if c.over {
+		t.end(c)
+	}
+}
+
+// Inferred is a tcp event without a packet: what an end's own socket tells of
+// itself.
+type Inferred struct {
+	Client, Server netip.AddrPort
+	FromServer     bool
+	Kind           tcpka.Kind
+	Note           string
+}
+
+// Infer takes an event that no packet shows.
+func (t *Tracker) Infer(at time.Time, i Inferred) {
+	c, side := t.named(pair{i.Client, i.Server}), client
+	if i.FromServer {
+		side = server
+	}
+	t.event = Event{Note: i.Note}
+	t.tcp(at, c, side, i.Kind)
+	if c.half[client].fin && c.half[server].fin {
+		c.over = true // no last acknowledgment is to be seen
+	}
+	if c.over {
+		t.end(c)
+	}
+}
+
+// tcp completes and emits t.event.
+func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
+	e, h, peer := &t.event, &c.half[side], &c.half[1-side]
+	e.At, e.Conn, e.Lane, e.Side, e.Kind = t.since(at), c.rec.ID, TCP, sideNames[side], k.String()
+	if c.rec.Opened < 0 {
+		c.rec.Opened, c.active = e.At, at
+	}
+	switch k {
+	case tcpka.SYN:
+		c.synAt = at
+	case tcpka.Established:
+		if !c.synAt.IsZero() {
+			e.After = Seconds(at.Sub(c.synAt))
+			t.handshakes.add(at.Sub(c.synAt))
+		}
+	case tcpka.Probe:
+		e.Nth, e.Idle = h.probes+1, Seconds(at.Sub(c.active))
+		if o := t.options(side); o.Keepalive && !h.heard.IsZero() {
+			t.lateness.add(at.Sub(h.due(o)))
+		}
+	case tcpka.ProbeAnswer:
+		e.Nth, e.After = peer.probes, Seconds(at.Sub(peer.lastProbe))
+	case tcpka.WindowProbeAnswer:
+		e.After = Seconds(at.Sub(peer.lastProbe))
+	}
+	c.sent(at, side, k)
+	c.rec.Ended = e.At
+	t.sum.Events[e.Kind]++
+	t.emit(Record{Event: e})
+}
+
+func (t *Tracker) options(side int) KeepaliveOptions {
+	if side == server {
+		return t.header.Settings.ServerTCP.Effective
+	}
+	return t.header.Settings.ClientTCP.Effective
+}
+
+// HTTP takes what a program tells. Where there are packets, a message waits
+// for the one that carries it, and a close for its FIN or RST; their time is
+// then the packet's.
+func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
+	c := t.named(pair{e.Client, e.Server})
+	e.Time = at
+	switch e.Kind {
+	case httpka.Request, httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose:
+		if t.header.Source != Counters {
+			c.waiting = append(c.waiting, e)
+			return
+		}
+	}
+	t.http(at, c, 0, &e)
+}
+
+func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
+	t.event = Event{
+		At: t.since(at), Conn: c.rec.ID, Lane: HTTP, Kind: e.Kind.String(), Side: Client,
+		Packet: packet, Idle: Seconds(e.Idle),
+	}
+	if e.FromServer {
+		t.event.Side = Server
+	}
+	t.message = Message{Version: e.Version, Connection: e.Connection, KeepAlive: e.KeepAlive}
+	switch e.Kind {
+	case httpka.Request:
+		c.rec.Requests++
+		if e.Reused {
+			c.rec.Reused++
+		}
+		t.request = Request{Method: e.Method, Target: e.Target, Reused: e.Reused}
+		t.event.Message, t.event.Request = &t.message, &t.request
+	case httpka.Response, httpka.Interim, httpka.Upgrade:
+		if e.Kind == httpka.Response {
+			c.responses++
+			c.lastResponse = at
+		}
+		t.response = Response{Status: e.Status}
+		t.event.Message, t.event.Response = &t.message, &t.response
+	case httpka.IdleClose:
+		c.idleClosed = at
+	case httpka.Error:
+		t.event.Note = e.Err.Error()
+	}
+	if c.saidClose == "" && hasToken(e.Connection, "close") {
+		c.saidClose = t.event.Side
+	}
+	t.sum.Events[t.event.Kind]++
+	t.emit(Record{Event: &t.event})
+}
+
+// end emits a connection's record, once.
+func (t *Tracker) end(c *conn) {
+	if c.written {
+		return
+	}
+	c.written = true
+	for i := range c.waiting { // their packets were not captured
+		t.http(c.waiting[i].Time, c, 0, &c.waiting[i])
+	}
+	c.waiting = nil
+	rec := c.rec
+	rec.Opened = max(rec.Opened, 0)
+	t.emit(Record{Conn: &rec})
+}
+
+// Finish emits what is still open, and the summary. kernelProbes is nil where
+// the kernel's counter is not the timeline's alone.
+func (t *Tracker) Finish(dropped int, kernelProbes *int) {
+	s := &t.sum
+	for _, c := range t.all {
+		t.end(c)
+		s.Requests += c.rec.Requests
+		s.Reused += c.rec.Reused
+		s.Answered += c.rec.Answered
+	}
+	s.Connections, s.Dropped, s.KernelProbes = len(t.all), dropped, kernelProbes
+	s.Verdicts = t.verdicts()
+	t.emit(Record{Summary: s})
+}

@@ -1,0 +1,216 @@
+package timeline
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// verdicts says what the run has shown: sentences that the records bear out,
+// and that would be others had the run gone otherwise.
+func (t *Tracker) verdicts() []string {
+	var v []string
+	say := func(sentence string) {
+		if sentence != "" {
+			v = append(v, sentence)
+		}
+	}
+	say(t.oncePerRequest())
+	say(t.reuse())
+	for _, c := range t.all {
+		if len(v) < maxVerdicts-2 {
+			say(c.probed())
+		}
+	}
+	say(t.unprobed())
+	for _, c := range t.all {
+		if len(v) < maxVerdicts-1 {
+			say(c.idledOut(t))
+		}
+	}
+	if len(v) < maxVerdicts {
+		say(t.late())
+	}
+	if len(v) < maxVerdicts {
+		say(t.kernelCount())
+	}
+	return v
+}
+
+// maxVerdicts is how many sentences a reader takes in.
+const maxVerdicts = 6
+
+// oncePerRequest speaks of the connections that ended after one request
+// because a message said so.
+func (t *Tracker) oncePerRequest() string {
+	var ids []int
+	by, how := map[Side]bool{}, map[CloseHow]bool{}
+	for _, c := range t.all {
+		if c.saidClose != "" && c.rec.Requests == 1 {
+			ids = append(ids, c.rec.ID)
+			by[c.saidClose] = true
+			how[c.rec.Close] = true
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	who := "one side or the other"
+	if len(by) == 1 {
+		for side := range by {
+			who = "the " + string(side)
+		}
+	}
+	goodbye := "goodbye"
+	if len(how) == 1 && how[ByRST] {
+		goodbye = "reset"
+	}
+	return fmt.Sprintf("%s carried one request each, because %s said Connection: close: a handshake and a %s for every request.",
+		connections(ids), who, goodbye)
+}
+
+func (t *Tracker) reuse() string {
+	if t.handshakes.n == 0 && t.sum.Requests == 0 {
+		return ""
+	}
+	var ids []int
+	requests := 0
+	for _, c := range t.all {
+		if c.rec.Reused > 0 {
+			ids = append(ids, c.rec.ID)
+			requests += c.rec.Requests
+		}
+	}
+	cost := "."
+	if t.handshakes.n > 0 {
+		cost = fmt.Sprintf(" (a handshake took %s here; over a network it costs a round trip).", &t.handshakes)
+	}
+	switch {
+	case len(ids) == 0 && t.sum.Requests > 1:
+		return fmt.Sprintf("None of the %d requests reused a connection: %d handshakes%s",
+			t.sum.Requests, t.sum.Connections, cost)
+	case len(ids) == 0:
+		return ""
+	}
+	return fmt.Sprintf("%d requests used %s: %s saved%s",
+		requests, lower(connections(ids)), count(t.sum.Reused, "handshake"), cost)
+}
+
+func (c *conn) probed() string {
+	r := c.rec
+	if r.Probes == 0 {
+		return ""
+	}
+	who := "the client"
+	switch n := c.half[client].probes; {
+	case n == 0:
+		who = "the server"
+	case n < r.Probes:
+		who = fmt.Sprintf("the client (%d) and the server (%d)", n, r.Probes-n)
+	}
+	answers := "all answered"
+	switch {
+	case r.Answered == 0:
+		answers = "none answered"
+	case r.Probes == 1:
+		answers = "answered"
+	case r.Answered < r.Probes:
+		answers = fmt.Sprintf("%d answered", r.Answered)
+	}
+	carried := "none carried a byte"
+	if c.probeBytes > 0 {
+		carried = fmt.Sprintf("they carried %s of no meaning", count(c.probeBytes, "byte"))
+	} else if r.Probes == 1 {
+		carried = "it carried no byte"
+	}
+	saw := ""
+	if c.responses > 0 && c.responses == r.Requests {
+		saw = fmt.Sprintf(", and the HTTP server saw none of it: it answered %s, no more", count(r.Requests, "request"))
+	}
+	return fmt.Sprintf("%s from %s crossed connection #%d, %s; %s%s.",
+		count(r.Probes, "probe"), who, r.ID, answers, carried, saw)
+}
+
+// unprobed says why there was no probe at all.
+func (t *Tracker) unprobed() string {
+	if t.sum.Events["probe"] > 0 || len(t.all) == 0 {
+		return ""
+	}
+	c, s := t.options(client), t.options(server)
+	if !c.Keepalive && !s.Keepalive {
+		return fmt.Sprintf("No probe was sent: TCP keepalive was off at both ends. HTTP reuse did not need it: %d of %d requests reused a connection.",
+			t.sum.Reused, t.sum.Requests)
+	}
+	idle := c.Idle
+	if !c.Keepalive || s.Keepalive && s.Idle < idle {
+		idle = s.Idle
+	}
+	var longest time.Duration
+	for _, c := range t.all {
+		longest = max(longest, c.longestIdle)
+	}
+	return fmt.Sprintf("No probe was sent: the kernel waits for %v of quiet (keepidle), and no connection was quiet for longer than %s.",
+		time.Duration(idle), Brief(longest))
+}
+
+func (c *conn) idledOut(t *Tracker) string {
+	if c.idleClosed.IsZero() || c.lastResponse.IsZero() {
+		return ""
+	}
+	after := Brief(c.idleClosed.Sub(c.lastResponse))
+	if c.lastAnswer.After(c.lastResponse) {
+		return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout, and %s after a probe had been answered: a live peer is not a usable connection.",
+			c.rec.ID, after, Brief(c.idleClosed.Sub(c.lastAnswer)))
+	}
+	return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout: it counts from the last message, whatever the kernels do.",
+		c.rec.ID, after)
+}
+
+func (t *Tracker) late() string {
+	// Counters see a probe when they next look, which says nothing of when it
+	// was sent.
+	if t.lateness.n == 0 || t.header.Source == Counters {
+		return ""
+	}
+	if t.lateness.min < 0 {
+		return fmt.Sprintf("Probes came between %s and %s after their time.", Brief(t.lateness.min), Brief(t.lateness.max))
+	}
+	return fmt.Sprintf("Probes came %s late and never early: the kernel's timer wheel rounds up.", &t.lateness)
+}
+
+func (t *Tracker) kernelCount() string {
+	if t.sum.KernelProbes == nil {
+		return ""
+	}
+	kernel, seen := *t.sum.KernelProbes, t.sum.Events["probe"]
+	if kernel == seen {
+		return fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d: no probe is missing here.", kernel)
+	}
+	return fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d, but %d are on this timeline: the difference was not captured.", kernel, seen)
+}
+
+// connections names some connections: "Connections #1 and #2".
+func connections(ids []int) string {
+	const most = 4
+	names := make([]string, 0, most)
+	for _, id := range ids[:min(len(ids), most)] {
+		names = append(names, fmt.Sprintf("#%d", id))
+	}
+	if more := len(ids) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	if len(names) == 1 {
+		return "Connection " + names[0]
+	}
+	last := len(names) - 1
+	return "Connections " + strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

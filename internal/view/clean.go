@@ -1,0 +1,71 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Clean makes text from the network safe for a terminal: control characters,
+// escape sequences, direction marks and bytes that are not UTF-8 are spelled
+// out, as in \x1b and \u202e.
+func Clean(s string) string {
+	if clean(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1, r < utf8.RuneSelf && !unicode.IsPrint(r):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r > 0xffff && !unicode.IsPrint(r):
+			fmt.Fprintf(&b, `\U%08x`, r)
+		case !unicode.IsPrint(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+		i += size
+	}
+	return b.String()
+}
+
+func clean(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// cut shortens s to width columns.
+func cut(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	return string([]rune(s)[:max(width-1, 0)]) + "…"
+}
+
+// pad fills s up to width columns, or cuts it to them.
+func pad(s string, width int) string {
+	s = cut(s, width)
+	return s + strings.Repeat(" ", width-utf8.RuneCountInString(s))
+}
+
+// wrap breaks words into lines of at most width columns. A longer word is cut.
+func wrap(words []string, sep string, width int) []string {
+	var lines []string
+	for _, w := range words {
+		w = cut(w, width)
+		last := len(lines) - 1
+		if last >= 0 && utf8.RuneCountInString(lines[last]+sep+w) <= width {
+			lines[last] += sep + w
+			continue
+		}
+		lines = append(lines, w)
+	}
+	return lines
+}

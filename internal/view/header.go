@@ -1,0 +1,93 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"kax/internal/timeline"
+)
+
+// header says what was asked, what the kernel made of it, and where the
+// packets come from.
+func (o Options) header(b *strings.Builder, h *timeline.Header) {
+	s := h.Settings
+	asked := "client " + keepalive(s.ClientTCP.Asked) + "; server " + keepalive(s.ServerTCP.Asked)
+	kernel := "client " + keepalive(s.ClientTCP.Effective) + "; server " + keepalive(s.ServerTCP.Effective)
+	http := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", s.Server, seconds(s.IdleTimeout), pauses(s.Pauses))
+	if s.Reuse {
+		http += ", reuses connections"
+	} else {
+		http += ", never reuses a connection"
+	}
+	fmt.Fprintf(b, "%s %s\n", o.paint(bold, "kax "+h.Command), o.paint(dim, Clean(h.Version)))
+	for _, line := range [][2]string{
+		{"TCP asked", asked},
+		{"TCP set", kernel},
+		{"HTTP", http},
+		{"packets", source(h)},
+	} {
+		o.labelled(b, line[0], line[1])
+	}
+}
+
+// labelled writes text behind a label, wrapped to the width.
+func (o Options) labelled(b *strings.Builder, label, text string) {
+	const margin = 11
+	width := max(o.Width, minWidth) - margin
+	for i, line := range wrap(strings.Fields(text), " ", width) {
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(b, "%s%s\n", o.paint(dim, pad(label, margin)), line)
+	}
+}
+
+func keepalive(k timeline.KeepaliveOptions) string {
+	if !k.Keepalive {
+		return "keepalive off"
+	}
+	text := "keepalive on"
+	if k.Idle > 0 {
+		text += ", idle " + seconds(k.Idle)
+	}
+	if k.Interval > 0 {
+		text += ", interval " + seconds(k.Interval)
+	}
+	if k.Count > 0 {
+		text += fmt.Sprintf(", count %d", k.Count)
+	}
+	if k.UserTimeout > 0 {
+		text += ", user timeout " + seconds(k.UserTimeout)
+	}
+	return text
+}
+
+func seconds(s timeline.Seconds) string { return time.Duration(s).String() }
+
+func pauses(ps []timeline.Seconds) string {
+	if len(ps) == 0 {
+		return "0s"
+	}
+	texts := make([]string, len(ps))
+	for i, p := range ps {
+		texts[i] = seconds(p)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// source says which rung of the ladder this is, and what it cannot show.
+func source(h *timeline.Header) string {
+	switch h.Source {
+	case timeline.AFPacket:
+		if h.Settings.Private {
+			return "af_packet: every packet on lo of a network namespace of its own; a tcpdump on the host does not see them"
+		}
+		return "af_packet: every packet on the host's lo; a tcpdump beside it sees the same ones (kax demo --tcpdump)"
+	case timeline.UserNS:
+		return "userns: every packet on lo of a user and network namespace of its own; a tcpdump on the host does not see them"
+	case timeline.Counters:
+		return "counters: nothing may be captured here, so kax infers probes and data from TCP_INFO of its own sockets, every 5 ms; handshakes, ACKs and sequence numbers are not to be seen"
+	}
+	return Clean(string(h.Source))
+}

@@ -1,0 +1,64 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"kax/internal/timeline"
+)
+
+// summary writes a table of the connections, the totals and the verdicts.
+func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.Summary) {
+	line := fmt.Sprintf("%-5s %8s %6s %6s %8s  %-14s %8s", "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
+	fmt.Fprintf(b, "\n%s\n", o.paint(bold, line))
+	for _, c := range conns {
+		fmt.Fprintf(b, "%-5s %8d %6d %6d %8d  %-14s %8s\n", fmt.Sprintf("#%d", c.ID),
+			c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))
+	}
+	total := fmt.Sprintf("%s, %s (%d reused), %s, %d answered",
+		plural(s.Connections, "connection"), plural(s.Requests, "request"), s.Reused,
+		plural(s.Events["probe"], "probe"), s.Answered)
+	if s.Packets > 0 {
+		total = plural(s.Packets, "packet") + ", " + total
+	}
+	if s.KernelProbes != nil {
+		total += fmt.Sprintf("; the kernel counted %d", *s.KernelProbes)
+	}
+	if s.Dropped > 0 {
+		total += fmt.Sprintf("; %s not captured for want of room", plural(s.Dropped, "packet"))
+	}
+	o.paragraph(b, "", total)
+	fmt.Fprintln(b)
+	for _, v := range s.Verdicts {
+		o.paragraph(b, "• ", Clean(v))
+	}
+}
+
+// paragraph writes text wrapped to the width, behind a bullet.
+func (o Options) paragraph(b *strings.Builder, bullet, text string) {
+	indent := len([]rune(bullet))
+	for i, line := range wrap(strings.Fields(text), " ", max(o.Width, minWidth)-indent) {
+		if i > 0 {
+			bullet = strings.Repeat(" ", indent)
+		}
+		fmt.Fprintf(b, "%s%s\n", bullet, line)
+	}
+}
+
+func goodbye(c timeline.Conn) string {
+	switch c.Close {
+	case timeline.NotYet:
+		return "still open"
+	case timeline.Timeout:
+		return "peer gone"
+	}
+	return fmt.Sprintf("%s, %s", c.ClosedBy, strings.ToUpper(string(c.Close)))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

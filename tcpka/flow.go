@@ -1,0 +1,178 @@
+package tcpka
+
+// Flags are the control bits of a TCP header (RFC 9293 section 3.1).
+type Flags uint8
+
+// The control bits a [Flow] looks at, by their place in the header.
+const (
+	FlagFIN Flags = 1 << iota
+	FlagSYN
+	FlagRST
+	FlagPSH
+	FlagACK
+)
+
+// A Segment is what a [Flow] needs to know of one TCP segment.
+type Segment struct {
+	Seq, Ack uint32
+	Len      int    // bytes of data, from the IP header, not from what was captured
+	Window   uint16 // as it stands in the header
+	Scale    int8   // window scale option of a SYN, or -1
+	Flags    Flags
+}
+
+// A Flow follows the segments of one connection, both directions, and says
+// what each means. The zero Flow is ready for use, and may join a connection
+// midway. It allocates nothing.
+type Flow struct {
+	side [2]half
+}
+
+// half is what is known of one side.
+type half struct {
+	known     bool   // nxt is known
+	nxt       uint32 // sequence number after the last one sent (SND.NXT)
+	una       uint32 // highest acknowledgment from the other side (SND.UNA)
+	isn       uint32 // of its SYN
+	synSeen   bool
+	handshake bool // SYN-ACK sent, the completing ACK not yet seen
+	scale     int8 // window scale it offered, -1 none
+	winKnown  bool
+	win       int // window it last advertised, in bytes
+
+	// The probe still waiting for an answer.
+	pending   bool
+	pendKind  Kind
+	answerAck uint32 // what an answer to it acknowledges
+}
+
+// A Meaning is a Flow's verdict on one segment.
+type Meaning struct {
+	Kind   Kind
+	Window int // the window advertised, in bytes, scaled where the handshake was seen
+}
+
+// Next takes the next segment, sent by side 0 or 1.
+//
+// A keepalive probe is told by the sender's own rule (tcp_keepalive_timer and
+// tcp_xmit_probe_skb in Linux's net/ipv4): its sequence number is one below
+// the next, all that was sent has been acknowledged, and the peer's window is
+// open. With the window closed the same bytes are a zero-window probe.
+func (f *Flow) Next(from int, s Segment) Meaning {
+	h, p := &f.side[from], &f.side[1-from]
+	m := Meaning{Window: f.window(from, s)}
+	switch {
+	case s.Flags&FlagRST != 0:
+		m.Kind = RST
+		return m
+	case s.Flags&FlagSYN != 0:
+		m.Kind = h.syn(s)
+	default:
+		m.Kind = h.classify(p, s)
+	}
+	h.winKnown, h.win = true, m.Window
+	if s.Flags&FlagACK != 0 {
+		p.acked(s.Ack)
+	}
+	return m
+}
+
+func (f *Flow) window(from int, s Segment) int {
+	w := int(s.Window)
+	// RFC 7323 section 2.2: scaled only if both sides offered, never on a SYN.
+	if h := f.side[from]; s.Flags&FlagSYN == 0 && h.synSeen && h.scale > 0 && f.side[1-from].scale >= 0 {
+		w <<= h.scale
+	}
+	return w
+}
+
+func (h *half) syn(s Segment) Kind {
+	if h.synSeen && h.isn == s.Seq {
+		return Retransmission
+	}
+	*h = half{known: true, nxt: s.Seq + 1, una: s.Seq, isn: s.Seq, synSeen: true, scale: s.Scale}
+	if s.Flags&FlagACK == 0 {
+		return SYN
+	}
+	h.handshake = true
+	return SYNACK
+}
+
+func (h *half) classify(p *half, s Segment) Kind {
+	end := s.Seq + uint32(s.Len)
+	fin := s.Flags&FlagFIN != 0
+	if fin {
+		end++
+	}
+	if !h.known {
+		h.known, h.nxt, h.una = true, end, s.Seq
+	}
+	behind := int32(h.nxt - s.Seq)
+	if behind == 1 && s.Len <= 1 && !fin {
+		switch {
+		case p.closed():
+			return h.probe(WindowProbe)
+		case h.una == h.nxt:
+			return h.probe(Probe)
+		}
+	}
+	if s.Len == 0 && !fin {
+		return h.acknowledges(p, s)
+	}
+	// BSD-derived systems probe a closed window with one new byte.
+	if s.Len == 1 && behind == 0 && p.closed() {
+		return h.probe(WindowProbe)
+	}
+	if int32(end-h.nxt) <= 0 && behind > 0 {
+		return Retransmission
+	}
+	if int32(end-h.nxt) > 0 {
+		h.nxt = end
+	}
+	if fin {
+		return FIN
+	}
+	return Data
+}
+
+// closed reports that this side has said it takes no more bytes for now.
+func (h *half) closed() bool { return h.winKnown && h.win == 0 }
+
+func (h *half) probe(k Kind) Kind {
+	h.pending, h.pendKind, h.answerAck = true, k, h.nxt
+	return k
+}
+
+// acknowledges says what an empty segment is to the peer that sent p.
+func (h *half) acknowledges(p *half, s Segment) Kind {
+	switch {
+	case p.pending && s.Ack == p.answerAck:
+		p.pending = false
+		if p.pendKind == WindowProbe {
+			return WindowProbeAnswer
+		}
+		return ProbeAnswer
+	case p.handshake:
+		p.handshake = false
+		return Established
+	}
+	return Ack
+}
+
+// acked notes that the other side has acknowledged everything before ack.
+func (h *half) acked(ack uint32) {
+	if !h.known {
+		h.known, h.nxt, h.una = true, ack, ack
+		return
+	}
+	if int32(ack-h.nxt) > 0 { // a segment the capture has missed
+		h.nxt = ack
+	}
+	if int32(ack-h.una) > 0 {
+		h.una = ack
+		h.handshake = false
+	}
+	if h.pending && int32(ack-h.answerAck) > 0 {
+		h.pending = false
+	}
+}

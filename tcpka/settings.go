@@ -1,0 +1,174 @@
+package tcpka
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// The kernel's limits: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT
+// in Linux's include/net/tcp.h. Other systems allow longer times; kax holds to
+// the narrowest, so that settings mean the same everywhere.
+const (
+	MinTime  = time.Second
+	MaxTime  = 32767 * time.Second
+	MinCount = 1
+	MaxCount = 127
+	// MaxUserTimeout is the largest TCP_USER_TIMEOUT: a C int of milliseconds.
+	MaxUserTimeout = (1<<31 - 1) * time.Millisecond
+)
+
+// Settings are the keepalive options of one socket. In [Set] a zero time or
+// count leaves what the socket has; from [Get] every field is the kernel's.
+type Settings struct {
+	Enabled     bool          // SO_KEEPALIVE
+	Idle        time.Duration // TCP_KEEPIDLE: quiet time before the first probe, whole seconds
+	Interval    time.Duration // TCP_KEEPINTVL: time between unanswered probes, whole seconds
+	Count       int           // TCP_KEEPCNT: unanswered probes before the peer is given up
+	UserTimeout time.Duration // TCP_USER_TIMEOUT (Linux): whole milliseconds; replaces Count when set
+}
+
+// A RangeError is a value no kernel takes. It matches EINVAL, as the kernel's
+// own refusal would.
+type RangeError struct {
+	Field string // the option: keepidle, keepintvl, keepcnt, user timeout
+	Value any
+	Want  string // the range, in words
+}
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("%s %v: must be %s", e.Field, e.Value, e.Want)
+}
+
+// Is reports that the error stands for EINVAL.
+func (e *RangeError) Is(target error) bool { return target == syscall.EINVAL }
+
+// CheckTime reports whether d can be an idle time or an interval.
+func CheckTime(field string, d time.Duration) error {
+	if d < MinTime || d > MaxTime || d%time.Second != 0 {
+		return &RangeError{field, d, "a whole number of seconds from 1 to 32767"}
+	}
+	return nil
+}
+
+// CheckCount reports whether n can be a number of probes.
+func CheckCount(n int) error {
+	if n < MinCount || n > MaxCount {
+		return &RangeError{"keepcnt", n, "from 1 to 127"}
+	}
+	return nil
+}
+
+// CheckUserTimeout reports whether d can be a TCP_USER_TIMEOUT.
+func CheckUserTimeout(d time.Duration) error {
+	if d < 0 || d > MaxUserTimeout || d%time.Millisecond != 0 {
+		return &RangeError{"user timeout", d, "whole milliseconds, from 0 to 2147483647"}
+	}
+	return nil
+}
+
+// Validate checks every field that is not zero. Its errors are [*RangeError].
+func (s Settings) Validate() error {
+	var errs []error
+	if s.Idle != 0 {
+		errs = append(errs, CheckTime("keepidle", s.Idle))
+	}
+	if s.Interval != 0 {
+		errs = append(errs, CheckTime("keepintvl", s.Interval))
+	}
+	if s.Count != 0 {
+		errs = append(errs, CheckCount(s.Count))
+	}
+	errs = append(errs, CheckUserTimeout(s.UserTimeout))
+	return errors.Join(errs...)
+}
+
+// Set puts s on a connection or listener. It leaves fields that are zero as
+// they are; Enabled is always set. A connection accepted from a listener has
+// the settings the listener had when the handshake ended.
+//
+// The error wraps the errno, or [errors.ErrUnsupported] where the system has
+// no such option.
+func Set(c syscall.Conn, s Settings) error {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("set keepalive: %w", err)
+	}
+	return SetRaw(rc, s)
+}
+
+// SetRaw is [Set] for a raw connection, as given to net.Dialer.Control.
+func SetRaw(rc syscall.RawConn, s Settings) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	var setErr error
+	if err := rc.Control(func(fd uintptr) { setErr = setFD(fd, s) }); err != nil {
+		return fmt.Errorf("set keepalive: %w", err)
+	}
+	return setErr
+}
+
+// Get reads the settings in force back from the kernel.
+func Get(c syscall.Conn) (Settings, error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return Settings{}, fmt.Errorf("get keepalive: %w", err)
+	}
+	return GetRaw(rc)
+}
+
+// GetRaw is [Get] for a raw connection.
+func GetRaw(rc syscall.RawConn) (Settings, error) {
+	var (
+		s      Settings
+		getErr error
+	)
+	if err := rc.Control(func(fd uintptr) { s, getErr = getFD(fd) }); err != nil {
+		return Settings{}, fmt.Errorf("get keepalive: %w", err)
+	}
+	return s, getErr
+}
+
+// Dialer returns a dialer whose connections have these settings, and on which
+// package net does not put its own.
+func (s Settings) Dialer() *net.Dialer {
+	d := &net.Dialer{KeepAlive: -1, Control: s.control}
+	d.SetMultipathTCP(false)
+	return d
+}
+
+// ListenConfig returns a listen config whose listeners, and the connections
+// accepted from them, have these settings and none of package net's own.
+func (s Settings) ListenConfig() *net.ListenConfig {
+	lc := &net.ListenConfig{KeepAlive: -1, Control: s.control}
+	// By default Go listens with MPTCP, whose sockets pass only some TCP
+	// options on.
+	lc.SetMultipathTCP(false)
+	return lc
+}
+
+func (s Settings) control(_, _ string, rc syscall.RawConn) error { return SetRaw(rc, s) }
+
+// String says the settings in a few words: "on, idle 1s, interval 1s, count 3".
+func (s Settings) String() string {
+	if !s.Enabled {
+		return "off"
+	}
+	text := "on"
+	if s.Idle != 0 {
+		text += fmt.Sprintf(", idle %v", s.Idle)
+	}
+	if s.Interval != 0 {
+		text += fmt.Sprintf(", interval %v", s.Interval)
+	}
+	if s.Count != 0 {
+		text += fmt.Sprintf(", count %d", s.Count)
+	}
+	if s.UserTimeout != 0 {
+		text += fmt.Sprintf(", user timeout %v", s.UserTimeout)
+	}
+	return text
+}
