@@ -1,10 +1,11 @@
 // Package counters tells what happens on a program's own TCP connections when
-// no packet may be captured: it reads the kernel's TCP_INFO of each socket
-// again and again, and infers probes, answers and data from what has changed.
+// no packet may be captured. What the program writes and closes goes through
+// here; probes and their answers it infers from the kernel's TCP_INFO of each
+// socket, read again and again.
 //
-// It sees no handshake, no acknowledgment and no sequence number, its times
-// are as good as the interval between two readings, and what a peer sends it
-// knows only from watching that end's socket too.
+// It sees no handshake, no acknowledgment and no sequence number, its times of
+// probes are as good as the interval between two readings, and what a peer
+// sends it knows only from watching that end's socket too.
 package counters
 
 import (
@@ -105,12 +106,8 @@ func (c *Conn) poll() {
 	}
 	last := c.last
 	c.last = now
-	if n := now.sent - last.sent; n > 0 {
-		c.w.tell(c, now.at, tcpka.Data, fmt.Sprintf("%d bytes", n))
-		return
-	}
-	if now.received != last.received || now.acked != last.acked || now.state != last.state {
-		return // data or a FIN came in, or was acknowledged
+	if now.sent != last.sent || now.received != last.received || now.acked != last.acked || now.state != last.state {
+		return // data or a FIN went out, came in, or was acknowledged
 	}
 	// An unanswered probe counts in tcpi_probes. An answered one leaves that
 	// alone but is a segment out and a segment in, and restarts the time since
@@ -131,6 +128,14 @@ func (c *Conn) poll() {
 // heardGrain is how much tcpi_last_ack_recv may lag behind the clock: it is
 // kept in jiffies, 10 ms where HZ is 100.
 const heardGrain = 11 * time.Millisecond
+
+// Write tells of the data and writes it.
+func (c *Conn) Write(b []byte) (int, error) {
+	c.w.mu.Lock()
+	c.w.tell(c, time.Now(), tcpka.Data, fmt.Sprintf("%d bytes", len(b)))
+	c.w.mu.Unlock()
+	return c.TCPConn.Write(b)
+}
 
 // SetLinger notes whether the connection will end in a reset.
 func (c *Conn) SetLinger(sec int) error {

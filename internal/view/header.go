@@ -12,8 +12,6 @@ import (
 // packets come from.
 func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	s := h.Settings
-	asked := "client " + keepalive(s.ClientTCP.Asked) + "; server " + keepalive(s.ServerTCP.Asked)
-	kernel := "client " + keepalive(s.ClientTCP.Effective) + "; server " + keepalive(s.ServerTCP.Effective)
 	http := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", s.Server, seconds(s.IdleTimeout), pauses(s.Pauses))
 	if s.Reuse {
 		http += ", reuses connections"
@@ -22,8 +20,8 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	}
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, "kax "+h.Command), o.paint(dim, Clean(h.Version)))
 	for _, line := range [][2]string{
-		{"TCP asked", asked},
-		{"TCP set", kernel},
+		{"TCP client", keepalive(s.ClientTCP)},
+		{"TCP server", keepalive(s.ServerTCP)},
 		{"HTTP", http},
 		{"packets", source(h)},
 	} {
@@ -33,7 +31,7 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 
 // labelled writes text behind a label, wrapped to the width.
 func (o Options) labelled(b *strings.Builder, label, text string) {
-	const margin = 11
+	const margin = 12
 	width := max(o.Width, minWidth) - margin
 	for i, line := range wrap(strings.Fields(text), " ", width) {
 		if i > 0 {
@@ -43,7 +41,16 @@ func (o Options) labelled(b *strings.Builder, label, text string) {
 	}
 }
 
-func keepalive(k timeline.KeepaliveOptions) string {
+// keepalive says what was asked for, and what the kernel reads back.
+func keepalive(k timeline.Keepalive) string {
+	asked, got := options(k.Asked), options(k.Effective)
+	if asked == got {
+		return asked + "; the kernel reads back the same"
+	}
+	return asked + "; the kernel reads back: " + got
+}
+
+func options(k timeline.KeepaliveOptions) string {
 	if !k.Keepalive {
 		return "keepalive off"
 	}

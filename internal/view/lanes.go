@@ -74,7 +74,7 @@ func (v *Lanes) headings(b *strings.Builder) {
 	}
 	v.begun = true
 	line := fmt.Sprintf("%8s  %4s   %s │ %s", "time", "conn",
-		pad("TCP: is the peer there?", v.tcpWidth()), cut("HTTP: may it carry another?", v.httpWidth()))
+		pad("TCP: is the peer there?", v.tcpWidth()), cut("HTTP: may it carry another request?", v.httpWidth()))
 	fmt.Fprintf(b, "\n%s\n", v.opts.paint(bold, line))
 }
 
