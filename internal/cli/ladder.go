@@ -56,7 +56,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 			refusals = append(refusals, errors.New("--write needs packets"))
 		default:
 			for _, err := range refusals {
-				fmt.Fprintf(a.stderr, "kax: %v\n", err)
+				fmt.Fprintf(a.stderr, "kax: no packets this way: %v\n", err)
 			}
 			return run(place{source: timeline.Counters})
 		}
