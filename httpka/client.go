@@ -1,6 +1,7 @@
 package httpka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -55,7 +56,7 @@ func (c *Client) Get(ctx context.Context, url string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	resp, err := c.Do(req)
+	resp, conn, err := c.do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -63,32 +64,44 @@ func (c *Client) Get(ctx context.Context, url string) (int, error) {
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
 	}
+	if err != nil && conn != nil {
+		conn.failed(req, err)
+	}
 	return resp.StatusCode, err
 }
 
 // Do sends req as net/http's client does, its silent retry included, and
 // reports each sending.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	var (
-		last  *clientConn
-		tries int
-	)
+	resp, _, err := c.do(req)
+	return resp, err
+}
+
+// do also returns the connection that carried the request last, if any did.
+func (c *Client) do(req *http.Request) (resp *http.Response, last *clientConn, err error) {
+	tries := 0
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		conn := watched(info.Conn)
 		if conn == nil {
 			return
 		}
 		if last, tries = conn, tries+1; tries > 1 {
-			conn.event(Event{Kind: Retry, Method: req.Method, Target: req.URL.RequestURI()})
+			conn.event(Event{Kind: Retry, Method: method(req), Target: req.URL.RequestURI()})
 		}
-		conn.expect(Event{Kind: Request, Reused: info.Reused, Idle: info.IdleTime})
+		conn.expect(Event{
+			Kind: Request, Method: method(req), Target: req.URL.RequestURI(),
+			Reused: info.Reused, Idle: info.IdleTime,
+		})
 	}}
-	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	resp, err = c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil && last != nil {
-		last.event(Event{Kind: Error, Method: req.Method, Target: req.URL.RequestURI(), Err: err})
+		last.failed(req, err)
 	}
-	return resp, err
+	return resp, last, err
 }
+
+// method says an empty method's meaning, as net/http takes it.
+func method(req *http.Request) string { return cmp.Or(req.Method, http.MethodGet) }
 
 // Wait returns when no connection is open any more, or ctx ends.
 func (c *Client) Wait(ctx context.Context) error {
@@ -157,6 +170,10 @@ func (c *clientConn) event(e Event) {
 	c.client.cfg.OnEvent(e)
 }
 
+func (c *clientConn) failed(req *http.Request, err error) {
+	c.event(Event{Kind: Error, Method: method(req), Target: req.URL.RequestURI(), Err: err})
+}
+
 func (c *clientConn) expect(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,7 +186,7 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		c.next = nil
 		c.requests++
 		e.Nth = c.requests
-		readHead(b, e) // under TLS there is none to see, and the rest still holds
+		readHead(b, e) // under TLS, or where the head is long, what is known still holds
 		c.event(*e)
 	}
 	c.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 func readHead(b []byte, e *Event) bool {
 	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(b)))
 	line, err := r.ReadLine()
-	if err != nil {
+	if err != nil || strings.Contains(line, "\r") { // RFC 9112 section 2.2: no CR by itself
 		return false
 	}
 	header, err := r.ReadMIMEHeader()
@@ -31,7 +31,7 @@ func readHead(b []byte, e *Event) bool {
 		e.Version, e.Status = first, status
 	} else {
 		target, version, ok := strings.Cut(rest, " ")
-		if !ok {
+		if !ok || first == "" || version == "" {
 			return false
 		}
 		e.Method, e.Target, e.Version = first, target, version

@@ -13,7 +13,7 @@ import (
 type CloseWith string
 
 // The goodbyes: an orderly one, and a reset (SO_LINGER 0), which also throws
-// away what the peer has not read yet.
+// away what is still to be sent.
 const (
 	FIN CloseWith = "fin"
 	RST CloseWith = "rst"

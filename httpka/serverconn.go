@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,10 +21,12 @@ type serverConn struct {
 	mu        sync.Mutex // net/http reads in the background while it writes
 	request   Event      // the one being answered: method and target
 	responses int
-	answering bool // the next bytes written begin a response
-	said      string
+	answering bool      // the next bytes written begin a response
+	version   string    // of the last response, empty while a request is under way
+	said      string    // its Connection header
 	idleSince time.Time // zero while a request is under way
 	readErr   error     // of the last read since then
+	reset     bool      // by the client, which only one read tells
 	closed    bool
 }
 
@@ -41,6 +44,7 @@ func (c *serverConn) enter(state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		c.answering, c.idleSince, c.request = true, time.Time{}, Event{}
+		c.version, c.said = "", ""
 	case http.StateIdle:
 		// net/http ends its background read with a deadline of its own, so
 		// only a read error from now on is the idle timeout's.
@@ -59,6 +63,7 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readErr = err
+	c.reset = c.reset || errors.Is(err, syscall.ECONNRESET)
 	return n, err
 }
 
@@ -86,7 +91,7 @@ func (c *serverConn) answer(b []byte) {
 		e.Kind, c.answering = Response, false
 		c.responses++
 		e.Nth, e.Reused = c.responses, c.responses > 1
-		c.said = e.Connection
+		c.version, c.said = e.Version, e.Connection
 	}
 	c.event(e)
 }
@@ -118,12 +123,14 @@ func (c *serverConn) farewell() {
 		e.Idle = time.Since(c.idleSince)
 		e.Reason = "idle timeout"
 		c.event(Event{Kind: IdleClose, Idle: e.Idle})
+	case !idle && strings.EqualFold(c.said, "close"):
+		e.Reason = "said Connection: " + c.said // whoever was quicker to close
+	case !idle && c.version == "HTTP/1.0" && c.said == "":
+		e.Reason = "HTTP/1.0 without keep-alive"
+	case c.reset:
+		e.Reason = "the client reset it"
 	case errors.Is(c.readErr, io.EOF):
 		e.Reason = "the client closed"
-	case errors.Is(c.readErr, syscall.ECONNRESET):
-		e.Reason = "the client reset it"
-	case c.said != "":
-		e.Reason = "said Connection: " + c.said
 	default:
 		e.Reason = "the server stops"
 	}

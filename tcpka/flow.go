@@ -44,6 +44,7 @@ type half struct {
 	pending   bool
 	pendKind  Kind
 	answerAck uint32 // what an answer to it acknowledges
+	takenAck  uint32 // the same, when the answer takes the new byte it carries
 }
 
 // A Meaning is a Flow's verdict on one segment.
@@ -57,7 +58,9 @@ type Meaning struct {
 // A keepalive probe is told by the sender's own rule (tcp_keepalive_timer and
 // tcp_xmit_probe_skb in Linux's net/ipv4): its sequence number is one below
 // the next, all that was sent has been acknowledged, and the peer's window is
-// open. With the window closed the same bytes are a zero-window probe.
+// open. With the window closed the same bytes are a zero-window probe. Either
+// acknowledges all that its sender has received: what acknowledges less than
+// was acknowledged before is an old segment, late or captured twice.
 func (f *Flow) Next(from int, s Segment) Meaning {
 	h, p := &f.side[from], &f.side[1-from]
 	m := Meaning{Window: f.window(from, s)}
@@ -80,8 +83,8 @@ func (f *Flow) Next(from int, s Segment) Meaning {
 func (f *Flow) window(from int, s Segment) int {
 	w := int(s.Window)
 	// RFC 7323 section 2.2: scaled only if both sides offered, never on a SYN.
-	if h := f.side[from]; s.Flags&FlagSYN == 0 && h.synSeen && h.scale > 0 && f.side[1-from].scale >= 0 {
-		w <<= h.scale
+	if h := &f.side[from]; s.Flags&FlagSYN == 0 && h.synSeen && h.scale > 0 && f.side[1-from].scale >= 0 {
+		w <<= min(h.scale, 14) // larger is taken as 14 (section 2.3)
 	}
 	return w
 }
@@ -105,23 +108,24 @@ func (h *half) classify(p *half, s Segment) Kind {
 		end++
 	}
 	if !h.known {
-		h.known, h.nxt, h.una = true, end, s.Seq
+		h.known, h.nxt, h.una = true, s.Seq, s.Seq
 	}
 	behind := int32(h.nxt - s.Seq)
-	if behind == 1 && s.Len <= 1 && !fin {
+	old := p.known && int32(s.Ack-p.una) < 0
+	if behind == 1 && s.Len <= 1 && !fin && !old {
 		switch {
 		case p.closed():
-			return h.probe(WindowProbe)
+			return h.probe(WindowProbe, h.nxt)
 		case h.una == h.nxt:
-			return h.probe(Probe)
+			return h.probe(Probe, h.nxt)
 		}
 	}
 	if s.Len == 0 && !fin {
 		return h.acknowledges(p, s)
 	}
 	// BSD-derived systems probe a closed window with one new byte.
-	if s.Len == 1 && behind == 0 && p.closed() {
-		return h.probe(WindowProbe)
+	if s.Len == 1 && behind == 0 && !fin && p.closed() {
+		return h.probe(WindowProbe, end)
 	}
 	if int32(end-h.nxt) <= 0 && behind > 0 {
 		return Retransmission
@@ -138,15 +142,16 @@ func (h *half) classify(p *half, s Segment) Kind {
 // closed reports that this side has said it takes no more bytes for now.
 func (h *half) closed() bool { return h.winKnown && h.win == 0 }
 
-func (h *half) probe(k Kind) Kind {
-	h.pending, h.pendKind, h.answerAck = true, k, h.nxt
+func (h *half) probe(k Kind, takenAck uint32) Kind {
+	h.pending, h.pendKind, h.answerAck, h.takenAck = true, k, h.nxt, takenAck
 	return k
 }
 
 // acknowledges says what an empty segment is to the peer that sent p.
 func (h *half) acknowledges(p *half, s Segment) Kind {
 	switch {
-	case p.pending && s.Ack == p.answerAck:
+	case s.Flags&FlagACK == 0: // no TCP sends this, and so it answers nothing
+	case p.pending && (s.Ack == p.answerAck || s.Ack == p.takenAck):
 		p.pending = false
 		if p.pendKind == WindowProbe {
 			return WindowProbeAnswer

@@ -87,6 +87,7 @@ Start with "kax demo". A duration is Go's (1m30s) or bare seconds (90).`,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(a.demoCmd(), a.httpCmd(), a.versionCmd())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -77,15 +77,11 @@ forbidden too, without packets, from the kernel's counters.`,
 	return cmd
 }
 
-func positive(d time.Duration) error {
-	if d <= 0 {
-		return errors.New("must be above 0")
-	}
-	return nil
-}
-
 func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 	if err := f.packets.check(); err != nil {
+		return err
+	}
+	if err := f.out.check(); err != nil {
 		return err
 	}
 	listen, err := listenAddress(f.listen, f.ipv6)
@@ -93,7 +89,10 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 		return err
 	}
 	f.demo.Listen = listen
-	settings := f.tcp.settings(cmd)
+	settings, err := f.tcp.settings(cmd)
+	if err != nil {
+		return err
+	}
 	if f.probeFrom != string(timeline.Server) {
 		f.demo.Client = settings
 	}
@@ -160,6 +159,8 @@ func listenHint(err error) error {
 		return withHint(err, "something listens there already; --listen 127.0.0.1:0 takes a free port")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return withHint(err, "no interface has this address; a network namespace of kax's own has loopback only")
+	case errors.Is(err, syscall.EACCES):
+		return withHint(err, "ports below 1024 take root; --listen 127.0.0.1:0 takes a free port")
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -29,9 +30,11 @@ func (f *tcpFlags) register(cmd *cobra.Command) {
 	fs.Var(duration(&f.set.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL), whole seconds")
 	fs.Var(probes(&f.set.Count), "keepcnt", "unanswered probes before the peer is given up (TCP_KEEPCNT)")
 	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up after so long without an answer, whatever the count (TCP_USER_TIMEOUT)")
-	for _, name := range []string{"keepalive", "keepidle", "keepintvl", "keepcnt", "user-timeout"} {
-		cmd.MarkFlagsMutuallyExclusive("no-keepalive", name)
-	}
+}
+
+// tcpFlagNames are the flags that speak of a keepalive that is on.
+func tcpFlagNames() []string {
+	return []string{"keepalive", "keepidle", "keepintvl", "keepcnt", "user-timeout"}
 }
 
 func inRange(field string) func(time.Duration) error {
@@ -40,16 +43,26 @@ func inRange(field string) func(time.Duration) error {
 
 // settings returns what the flags ask for; giving one of the values turns
 // keepalive on.
-func (f *tcpFlags) settings(cmd *cobra.Command) tcpka.Settings {
-	if f.off {
-		return tcpka.Settings{}
-	}
+func (f *tcpFlags) settings(cmd *cobra.Command) (tcpka.Settings, error) {
 	s := f.set
 	s.Enabled = f.on
-	for _, name := range []string{"keepidle", "keepintvl", "keepcnt", "user-timeout"} {
-		s.Enabled = s.Enabled || cmd.Flags().Changed(name)
+	for _, name := range tcpFlagNames() {
+		if !cmd.Flags().Changed(name) {
+			continue
+		}
+		if f.off {
+			return tcpka.Settings{}, contradiction("no-keepalive", name)
+		}
+		s.Enabled = s.Enabled || name != "keepalive"
 	}
-	return s
+	if f.off {
+		return tcpka.Settings{}, nil
+	}
+	return s, nil
+}
+
+func contradiction(a, b string) error {
+	return usage(fmt.Errorf("--%s and --%s: give one of them", a, b))
 }
 
 // outputFlags say how a timeline is shown.
@@ -68,11 +81,17 @@ func (f *outputFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/records.md)")
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
-	fs.Var(listOf(&f.only, "kind,…", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
+	fs.Var(listOf(&f.only, "kind,...", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
 	fs.Var(oneOf(&f.color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
-	fs.Var(duration(&f.stop, nil), "for", "stop after this time")
-	fs.Lookup("for").DefValue = ""
-	cmd.MarkFlagsMutuallyExclusive("json", "list")
+	fs.Var(duration(&f.stop, positive), "for", "stop after this time")
+}
+
+// check refuses combinations without a meaning.
+func (f *outputFlags) check() error {
+	if f.json && f.list {
+		return contradiction("json", "list")
+	}
+	return nil
 }
 
 // view returns the view that the flags ask for.

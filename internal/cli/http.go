@@ -64,7 +64,7 @@ of accepted connections is off unless one of its flags is given.`,
 	f.tcp.register(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "", "the `address`, like ADDR; port 0 takes a free one")
-	fs.Var(duration(&f.cfg.IdleTimeout, nil), "idle-timeout", "close a connection that is idle for so long; 0 is never")
+	fs.Var(duration(&f.cfg.IdleTimeout, notNegative), "idle-timeout", "close a connection that is idle for so long; 0 is never")
 	fs.Var(oneOf(&f.cfg.CloseWith, httpka.FIN, httpka.RST), "close-with", "how /close says goodbye")
 	return cmd
 }
@@ -74,8 +74,12 @@ func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	settings, err := f.tcp.settings(cmd)
+	if err != nil {
+		return err
+	}
 	ctx := cmd.Context()
-	l, err := f.tcp.settings(cmd).ListenConfig().Listen(ctx, "tcp", addr)
+	l, err := settings.ListenConfig().Listen(ctx, "tcp", addr)
 	if err != nil {
 		return listenHint(err)
 	}

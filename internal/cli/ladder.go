@@ -61,8 +61,18 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 			return run(place{source: timeline.Counters})
 		}
 	}
-	return withHint(unable(errors.Join(refusals...)),
-		"packets need CAP_NET_RAW (sudo kax …) or leave to make user namespaces; --source counters needs neither")
+	return refused(refusals)
+}
+
+func refused(refusals []error) error {
+	err := refusals[0]
+	for _, more := range refusals[1:] {
+		err = fmt.Errorf("%w; %w", err, more)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		return withHint(unable(err), "this takes Linux; kax http serve runs here")
+	}
+	return withHint(unable(err), "packets need CAP_NET_RAW (sudo kax …) or leave to make user namespaces; --source counters needs neither")
 }
 
 // inside runs in the namespace that kax has made for itself, if what the run

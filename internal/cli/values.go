@@ -12,23 +12,30 @@ import (
 )
 
 // parseDuration takes Go's form (1m30s) or bare seconds (90, 2.5), as sysctl
-// and curl do. Negative times have no meaning anywhere in kax.
+// and curl do.
 func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if strings.Trim(s, "-0123456789.") == "" {
-		var f float64
-		if f, err = strconv.ParseFloat(s, 64); err == nil && math.Abs(f) > math.MaxInt64/1e9 {
-			err = strconv.ErrRange
-		}
-		d = time.Duration(math.Round(f * 1e9))
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
 	}
-	switch {
-	case err != nil:
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.Abs(seconds) > math.MaxInt64/1e9 || strings.Trim(s, "+-.0123456789") != "" {
 		return 0, errors.New("must be a duration like 1m30s, or seconds like 90")
-	case d < 0:
-		return 0, errors.New("must not be negative")
 	}
-	return d, nil
+	return time.Duration(math.Round(seconds * 1e9)), nil
+}
+
+func notNegative(d time.Duration) error {
+	if d < 0 {
+		return errors.New("must not be negative")
+	}
+	return nil
+}
+
+func positive(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("must be above 0")
+	}
+	return nil
 }
 
 // value is a flag that parses and checks what it is given. It implements
@@ -48,20 +55,30 @@ func (v value) String() string {
 }
 func (v value) Type() string { return v.kind }
 
-// duration is a time span that check, if there, agrees to.
+// duration is a time span that check agrees to.
 func duration(d *time.Duration, check func(time.Duration) error) value {
 	return value{
 		kind: "duration",
-		get:  func() string { return d.String() },
+		get: func() string {
+			if *d == 0 {
+				return "" // no default to show
+			}
+			return d.String()
+		},
 		set: func(s string) error {
 			v, err := parseDuration(s)
-			if err == nil && check != nil {
-				err = plainly(check(v))
+			if err != nil {
+				// A range says more than the form does.
+				if r := (*tcpka.RangeError)(nil); errors.As(check(-1), &r) {
+					return plainly(r)
+				}
+				return err
 			}
-			if err == nil {
-				*d = v
+			if err := check(v); err != nil {
+				return plainly(err)
 			}
-			return err
+			*d = v
+			return nil
 		},
 	}
 }
@@ -69,7 +86,7 @@ func duration(d *time.Duration, check func(time.Duration) error) value {
 // durations is a list of time spans.
 func durations(ds *[]time.Duration) value {
 	return value{
-		kind: "duration,…",
+		kind: "duration,...",
 		get: func() string {
 			texts := make([]string, len(*ds))
 			for i, d := range *ds {
@@ -81,6 +98,9 @@ func durations(ds *[]time.Duration) value {
 			var list []time.Duration
 			for part := range strings.SplitSeq(s, ",") {
 				d, err := parseDuration(strings.TrimSpace(part))
+				if err == nil {
+					err = notNegative(d)
+				}
 				if err != nil {
 					return err
 				}

@@ -11,6 +11,7 @@ package counters
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -43,6 +44,7 @@ type Conn struct {
 	local, peer netip.AddrPort
 	last        reading
 	linger      bool // whether Close says goodbye by FIN
+	fin         bool // CloseWrite has
 	closed      bool
 }
 
@@ -55,6 +57,7 @@ type reading struct {
 	sent       uint64 // bytes of data, repeats included
 	received   uint64
 	acked      uint64
+	waiting    bool          // data is still to be sent or acknowledged
 	unanswered uint8         // tcpi_probes
 	heardAgo   time.Duration // since the last acknowledgment (tcpi_last_ack_recv, milliseconds)
 }
@@ -109,6 +112,12 @@ func (c *Conn) poll() {
 	if now.sent != last.sent || now.received != last.received || now.acked != last.acked || now.state != last.state {
 		return // data or a FIN went out, came in, or was acknowledged
 	}
+	// Data that a closed window holds back is asked for by segments of the same
+	// form, and counted in the same places (tcp_send_probe0); keepalive then
+	// sends none.
+	if now.waiting {
+		return
+	}
 	// An unanswered probe counts in tcpi_probes. An answered one leaves that
 	// alone but is a segment out and a segment in, and restarts the time since
 	// the last acknowledgment. The peer's probes do not restart it: they are
@@ -117,7 +126,8 @@ func (c *Conn) poll() {
 	case now.unanswered > last.unanswered:
 		c.w.tell(c, now.at, tcpka.Probe, "")
 	case now.segsIn == last.segsIn || now.heardAgo >= last.heardAgo+elapsed-heardGrain:
-	case last.unanswered > 0:
+	case last.heardAgo+elapsed < tcpka.MinTime-heardGrain: // too early for any keepidle: a window update
+	case last.unanswered > 0 && now.segsOut == last.segsOut:
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
 	case now.segsOut > last.segsOut:
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.Probe, "")
@@ -148,21 +158,50 @@ func (c *Conn) SetLinger(sec int) error {
 	return nil
 }
 
+// ReadFrom copies through Write, so that nothing goes out untold.
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{c}, r)
+}
+
+// CloseWrite tells of the FIN and sends it.
+func (c *Conn) CloseWrite() error {
+	c.w.mu.Lock()
+	c.goodbye(tcpka.FIN)
+	c.w.mu.Unlock()
+	return c.TCPConn.CloseWrite()
+}
+
 // Close observes a last time and closes.
 func (c *Conn) Close() error {
 	c.w.mu.Lock()
 	if !c.closed {
-		c.poll()
-		c.closed = true
 		kind := tcpka.FIN
 		if !c.linger {
 			kind = tcpka.RST
 		}
-		c.w.tell(c, time.Now(), kind, "")
+		c.goodbye(kind)
+		c.closed = true
 	}
 	c.w.mu.Unlock()
 	return c.TCPConn.Close()
 }
+
+// goodbye tells of the end of what this side sends, unless the kernel has
+// ended the connection already. It needs w.mu.
+func (c *Conn) goodbye(k tcpka.Kind) {
+	if c.closed {
+		return
+	}
+	c.poll()
+	if c.last.state == stateClose || k == tcpka.FIN && c.fin {
+		return
+	}
+	c.fin = c.fin || k == tcpka.FIN
+	c.w.tell(c, time.Now(), k, "")
+}
+
+// stateClose is TCP_CLOSE (net/tcp_states.h): reset, or given up.
+const stateClose = 7
 
 // Supported reports whether this system has what a Watcher reads.
 func Supported() error {

@@ -32,6 +32,7 @@ func (c *Conn) read(r *reading) error {
 	r.state = info.State
 	r.segsOut, r.segsIn = info.Segs_out, info.Segs_in
 	r.sent, r.received, r.acked = info.Bytes_sent, info.Bytes_received, info.Bytes_acked
+	r.waiting = info.Notsent_bytes > 0 || info.Unacked > 0
 	r.unanswered = info.Probes
 	r.heardAgo = time.Duration(info.Last_ack_recv) * time.Millisecond
 	return nil

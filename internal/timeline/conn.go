@@ -66,17 +66,16 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 		h.lastProbe = at
 		c.rec.WindowProbes++
 	case tcpka.ProbeAnswer:
-		peer.unanswered = 0
-		peer.heard = at
+		peer.hears(at)
 		c.rec.Answered++
 		c.lastAnswer = at
 	case tcpka.WindowProbeAnswer, tcpka.Ack:
-		peer.heard = at
+		peer.hears(at)
 	default:
 		if k == tcpka.Retransmission {
 			c.rec.Retransmissions++
 		}
-		peer.heard = at
+		peer.hears(at)
 		if !c.active.IsZero() {
 			c.longestIdle = max(c.longestIdle, at.Sub(c.active))
 		}
@@ -96,6 +95,11 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 		c.over = true // the last acknowledgment
 	}
 }
+
+// hears notes that the peer lives. Like the kernel (tcp_ack clears
+// icsk_probes_out), it takes any acknowledgment for that, not only the answer
+// to a probe.
+func (h *half) hears(at time.Time) { h.heard, h.unanswered = at, 0 }
 
 // closed notes the first goodbye.
 func (c *conn) closed(by Side, how CloseHow) {

@@ -3,6 +3,7 @@
 package timeline
 
 import (
+	"math"
 	"net/netip"
 	"strconv"
 	"time"
@@ -208,7 +209,7 @@ func (s *Seconds) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*s = Seconds(time.Duration(f*1e6+0.5) * time.Microsecond)
+	*s = Seconds(time.Duration(math.Round(f*1e6)) * time.Microsecond)
 	return nil
 }
 

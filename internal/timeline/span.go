@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -32,17 +33,20 @@ func (s *span) String() string {
 
 // Brief writes a duration with two to four significant digits: 31 µs, 1.02 s.
 func Brief(d time.Duration) string {
+	// Rounding comes first: 999.6 µs is 1 ms, not 1000 µs.
+	d = d.Round(time.Microsecond)
+	ms, cs := d.Round(time.Millisecond), d.Round(10*time.Millisecond)
 	switch {
 	case d < 0:
-		return "-" + Brief(-d)
+		return "-" + Brief(-max(d, -math.MaxInt64)) // the smallest has no opposite
 	case d < time.Millisecond:
-		return fmt.Sprintf("%d µs", d.Round(time.Microsecond).Microseconds())
+		return fmt.Sprintf("%d µs", d.Microseconds())
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
-	case d < 100*time.Second:
-		return fmt.Sprintf("%.2f s", d.Seconds())
+	case ms < time.Second:
+		return fmt.Sprintf("%d ms", ms.Milliseconds())
+	case cs < 100*time.Second:
+		return fmt.Sprintf("%.2f s", cs.Seconds())
 	}
 	return d.Round(time.Second).String()
 }

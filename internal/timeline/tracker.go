@@ -90,7 +90,11 @@ type Inferred struct {
 
 // Infer takes an event that no packet shows.
 func (t *Tracker) Infer(at time.Time, i Inferred) {
-	c, side := t.named(pair{i.Client, i.Server}), client
+	p := pair{i.Client, i.Server}
+	c, side := t.named(p), client
+	if i.Kind == tcpka.Established && c.over {
+		c = t.open(p) // the ports are used again
+	}
 	if i.FromServer {
 		side = server
 	}
@@ -150,7 +154,7 @@ func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
 	e.Time = at
 	switch e.Kind {
 	case httpka.Request, httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose:
-		if t.header.Source != Counters {
+		if t.header.Source != Counters && !c.written {
 			c.waiting = append(c.waiting, e)
 			return
 		}
@@ -169,9 +173,11 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 	t.message = Message{Version: e.Version, Connection: e.Connection, KeepAlive: e.KeepAlive}
 	switch e.Kind {
 	case httpka.Request:
-		c.rec.Requests++
-		if e.Reused {
-			c.rec.Reused++
+		if !c.written { // a record that has been emitted stays as it is
+			c.rec.Requests++
+			if e.Reused {
+				c.rec.Reused++
+			}
 		}
 		t.request = Request{Method: e.Method, Target: e.Target, Reused: e.Reused}
 		t.event.Message, t.event.Request = &t.message, &t.request
@@ -185,7 +191,9 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 	case httpka.IdleClose:
 		c.idleClosed = at
 	case httpka.Error:
-		t.event.Note = e.Err.Error()
+		if e.Err != nil {
+			t.event.Note = e.Err.Error()
+		}
 	}
 	if c.saidClose == "" && hasToken(e.Connection, "close") {
 		c.saidClose = t.event.Side
@@ -199,11 +207,10 @@ func (t *Tracker) end(c *conn) {
 	if c.written {
 		return
 	}
-	c.written = true
 	for i := range c.waiting { // their packets were not captured
 		t.http(c.waiting[i].Time, c, 0, &c.waiting[i])
 	}
-	c.waiting = nil
+	c.waiting, c.written = nil, true
 	rec := c.rec
 	rec.Opened = max(rec.Opened, 0)
 	t.emit(Record{Conn: &rec})

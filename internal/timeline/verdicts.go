@@ -65,6 +65,10 @@ func (t *Tracker) oncePerRequest() string {
 	if len(how) == 1 && how[ByRST] {
 		goodbye = "reset"
 	}
+	if len(ids) == 1 {
+		return fmt.Sprintf("%s carried one request, because %s said Connection: close: a handshake and a %s for it alone.",
+			connections(ids), who, goodbye)
+	}
 	return fmt.Sprintf("%s carried one request each, because %s said Connection: close: a handshake and a %s for every request.",
 		connections(ids), who, goodbye)
 }
@@ -87,13 +91,13 @@ func (t *Tracker) reuse() string {
 	}
 	switch {
 	case len(ids) == 0 && t.sum.Requests > 1:
-		return fmt.Sprintf("None of the %d requests reused a connection: %d handshakes%s",
-			t.sum.Requests, t.sum.Connections, cost)
+		return fmt.Sprintf("None of the %d requests reused a connection: %s%s",
+			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
 	case len(ids) == 0:
 		return ""
 	}
-	return fmt.Sprintf("%d requests used %s: %s saved%s",
-		requests, lower(connections(ids)), count(t.sum.Reused, "handshake"), cost)
+	return fmt.Sprintf("%s used %s: %s saved%s",
+		count(requests, "request"), lower(connections(ids)), count(t.sum.Reused, "handshake"), cost)
 }
 
 func (c *conn) probed() string {
@@ -110,18 +114,23 @@ func (c *conn) probed() string {
 	}
 	answers := "all answered"
 	switch {
-	case r.Answered == 0:
-		answers = "none answered"
+	case r.Probes == 1 && r.Answered == 0:
+		answers = "unanswered"
 	case r.Probes == 1:
 		answers = "answered"
+	case r.Answered == 0:
+		answers = "none answered"
 	case r.Answered < r.Probes:
 		answers = fmt.Sprintf("%d answered", r.Answered)
 	}
 	carried := "none carried a byte"
-	if c.probeBytes > 0 {
-		carried = fmt.Sprintf("they carried %s of no meaning", count(c.probeBytes, "byte"))
-	} else if r.Probes == 1 {
+	switch {
+	case r.Probes == 1 && c.probeBytes > 0:
+		carried = "it carried 1 byte of no meaning"
+	case r.Probes == 1:
 		carried = "it carried no byte"
+	case c.probeBytes > 0:
+		carried = fmt.Sprintf("they carried %s of no meaning", count(c.probeBytes, "byte"))
 	}
 	saw := ""
 	if c.responses > 0 && c.responses == r.Requests {
@@ -138,8 +147,11 @@ func (t *Tracker) unprobed() string {
 	}
 	c, s := t.options(client), t.options(server)
 	if !c.Keepalive && !s.Keepalive {
-		return fmt.Sprintf("No probe was sent: TCP keepalive was off at both ends. HTTP reuse did not need it: %d of %d requests reused a connection.",
-			t.sum.Reused, t.sum.Requests)
+		text := "No probe was sent: TCP keepalive was off at both ends."
+		if t.sum.Reused > 0 {
+			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", t.sum.Reused, t.sum.Requests)
+		}
+		return text
 	}
 	idle := c.Idle
 	if !c.Keepalive || s.Keepalive && s.Idle < idle {
@@ -148,6 +160,10 @@ func (t *Tracker) unprobed() string {
 	var longest time.Duration
 	for _, c := range t.all {
 		longest = max(longest, c.longestIdle)
+	}
+	if longest > time.Duration(idle) {
+		return fmt.Sprintf("No probe was seen, although a connection was quiet for %s and keepidle was %v.",
+			Brief(longest), time.Duration(idle))
 	}
 	return fmt.Sprintf("No probe was sent: the kernel waits for %v of quiet (keepidle), and no connection was quiet for longer than %s.",
 		time.Duration(idle), Brief(longest))
@@ -175,6 +191,9 @@ func (t *Tracker) late() string {
 	if t.lateness.min < 0 {
 		return fmt.Sprintf("Probes came between %s and %s after their time.", Brief(t.lateness.min), Brief(t.lateness.max))
 	}
+	if t.lateness.n == 1 {
+		return fmt.Sprintf("The probe came %s late: the kernel's timer wheel rounds up.", &t.lateness)
+	}
 	return fmt.Sprintf("Probes came %s late and never early: the kernel's timer wheel rounds up.", &t.lateness)
 }
 
@@ -183,10 +202,14 @@ func (t *Tracker) kernelCount() string {
 		return ""
 	}
 	kernel, seen := *t.sum.KernelProbes, t.sum.Events["probe"]
-	if kernel == seen {
-		return fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d: no probe is missing here.", kernel)
+	text := fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d", kernel)
+	switch {
+	case kernel == seen:
+		return text + ": no probe is missing here."
+	case kernel > seen:
+		return text + fmt.Sprintf(", but this timeline has %s: the difference was not captured.", count(seen, "probe"))
 	}
-	return fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d, but %d are on this timeline: the difference was not captured.", kernel, seen)
+	return text + fmt.Sprintf(", but this timeline has %s: not all of them were keepalive's.", count(seen, "probe"))
 }
 
 // connections names some connections: "Connections #1 and #2".

@@ -11,7 +11,7 @@ import (
 // escape sequences, direction marks and bytes that are not UTF-8 are spelled
 // out, as in \x1b and \u202e.
 func Clean(s string) string {
-	if clean(s) {
+	if plainText(s) {
 		return s
 	}
 	var b strings.Builder
@@ -32,7 +32,8 @@ func Clean(s string) string {
 	return b.String()
 }
 
-func clean(s string) bool {
+// plainText reports that s is printable ASCII, which is nearly always so.
+func plainText[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false

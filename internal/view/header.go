@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kax/internal/timeline"
 )
@@ -12,13 +13,16 @@ import (
 // packets come from.
 func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	s := h.Settings
-	http := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", s.Server, seconds(s.IdleTimeout), pauses(s.Pauses))
+	http := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", Clean(s.Server), seconds(s.IdleTimeout), pauses(s.Pauses))
 	if s.Reuse {
 		http += ", reuses connections"
 	} else {
 		http += ", never reuses a connection"
 	}
-	fmt.Fprintf(b, "%s %s\n", o.paint(bold, "kax "+h.Command), o.paint(dim, Clean(h.Version)))
+	width := max(o.Width, minWidth)
+	name := cut("kax "+Clean(h.Command), width/2)
+	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
+	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
 	for _, line := range [][2]string{
 		{"TCP client", keepalive(s.ClientTCP)},
 		{"TCP server", keepalive(s.ServerTCP)},

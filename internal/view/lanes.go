@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kax/internal/timeline"
 )
@@ -52,6 +53,9 @@ func (v *Lanes) httpWidth() int { return v.opts.Width - leftWidth - v.tcpWidth()
 // Record shows r.
 func (v *Lanes) Record(r timeline.Record) error {
 	var b strings.Builder
+	if r.Event == nil {
+		v.release(&b)
+	}
 	switch {
 	case r.Header != nil:
 		v.opts.header(&b, r.Header)
@@ -83,12 +87,16 @@ func (v *Lanes) step(b *strings.Builder, s *timeline.Step) {
 		return
 	}
 	v.headings(b)
-	line := cut(fmt.Sprintf("── %s: %s ", s.Name, s.Text), v.opts.Width)
+	line := cut(fmt.Sprintf("── %s: %s ", Clean(s.Name), Clean(s.Text)), v.opts.Width)
 	line += strings.Repeat("─", max(0, v.opts.Width-len([]rune(line))))
 	fmt.Fprintf(b, "%s\n", v.opts.paint(bold, line))
 }
 
 func (v *Lanes) event(b *strings.Builder, e *timeline.Event) {
+	// An event waits for its own packet only: a filter may have taken that.
+	if len(v.held) > 0 && (v.held[0].Packet != e.Packet || !v.opts.shows(e.Kind)) {
+		v.release(b)
+	}
 	if e.Lane == timeline.HTTP {
 		if v.opts.shows(e.Kind) {
 			v.held = append(v.held, e.Clone())
@@ -102,11 +110,10 @@ func (v *Lanes) event(b *strings.Builder, e *timeline.Event) {
 		v.isn[stream{e.Conn, e.Side}] = e.Seq
 	}
 	if !v.opts.shows(e.Kind) {
-		v.release(b)
 		return
 	}
 	var carried *timeline.Event
-	if len(v.held) > 0 && v.held[0].Packet == e.Packet {
+	if len(v.held) > 0 {
 		carried, v.held = v.held[0], v.held[1:]
 	}
 	v.row(b, e, carried)
@@ -134,17 +141,18 @@ func (v *Lanes) row(b *strings.Builder, tcp, http *timeline.Event) {
 		e = http
 		more = strings.Repeat(" ", v.tcpWidth()-tcpWidth)
 	}
+	left := fmt.Sprintf("%8.3f  %4s %s ", time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), arrow(e.Side))
 	rest, httpStyle := []string{""}, plain
 	if http != nil {
-		rest, httpStyle = wrap(httpMeaning(http), "  ", v.httpWidth()), styleOf(http.Kind)
+		over := utf8.RuneCountInString(left) - leftWidth // a late moment, a high number
+		rest, httpStyle = wrap(httpMeaning(http), "  ", max(v.httpWidth()-over, 1)), styleOf(http.Kind)
 	}
-	left := fmt.Sprintf("%8.3f  %4s %s ", time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), arrow(e.Side))
 	for i, text := range rest {
 		if i > 0 {
-			left, meaning, more = strings.Repeat(" ", leftWidth), "", strings.Repeat(" ", v.tcpWidth()-tcpWidth)
+			left, meaning, more = strings.Repeat(" ", utf8.RuneCountInString(left)), "", strings.Repeat(" ", v.tcpWidth()-tcpWidth)
 		}
 		line := left + v.opts.paint(tcpStyle, pad(meaning, tcpWidth)) + v.opts.paint(dim, more) +
-			" │ " + v.opts.paint(httpStyle, text)
+			" │ " + v.opts.paint(httpStyle, strings.TrimRight(text, " "))
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
 	}
 }

@@ -11,7 +11,7 @@ import (
 // tcpMeaning says what a tcp event means, in a few words.
 func tcpMeaning(e *timeline.Event) string {
 	after := timeline.Brief(time.Duration(e.After))
-	text := e.Kind
+	text := Clean(e.Kind)
 	switch e.Kind {
 	case "syn":
 		text = "SYN"
@@ -81,7 +81,7 @@ func httpMeaning(e *timeline.Event) []string {
 	case e.Kind == "idle-close":
 		parts = append(parts, "closes: idle for "+idle)
 	default:
-		parts = append(parts, strings.TrimSpace(e.Kind+" "+Clean(e.Note)))
+		parts = append(parts, strings.TrimSpace(Clean(e.Kind)+" "+Clean(e.Note)))
 	}
 	if e.Message == nil {
 		return parts

@@ -10,11 +10,13 @@ import (
 
 // summary writes a table of the connections, the totals and the verdicts.
 func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.Summary) {
-	line := fmt.Sprintf("%-5s %8s %6s %6s %8s  %-14s %8s", "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
+	width := max(o.Width, minWidth)
+	line := fmt.Sprintf("%-5s %8s %6s %6s %8s  %-12s %8s", "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
 	fmt.Fprintf(b, "\n%s\n", o.paint(bold, line))
 	for _, c := range conns {
-		fmt.Fprintf(b, "%-5s %8d %6d %6d %8d  %-14s %8s\n", fmt.Sprintf("#%d", c.ID),
+		line := fmt.Sprintf("%-5s %8d %6d %6d %8d  %-12s %8s", fmt.Sprintf("#%d", c.ID),
 			c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))
+		fmt.Fprintf(b, "%s\n", cut(line, width))
 	}
 	total := fmt.Sprintf("%s, %s (%d reused), %s, %d answered",
 		plural(s.Connections, "connection"), plural(s.Requests, "request"), s.Reused,
@@ -53,7 +55,7 @@ func goodbye(c timeline.Conn) string {
 	case timeline.Timeout:
 		return "peer gone"
 	}
-	return fmt.Sprintf("%s, %s", c.ClosedBy, strings.ToUpper(string(c.Close)))
+	return Clean(fmt.Sprintf("%s, %s", c.ClosedBy, strings.ToUpper(string(c.Close))))
 }
 
 func plural(n int, what string) string {

@@ -3,9 +3,14 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"kax/internal/timeline"
 )
@@ -27,17 +32,22 @@ func (o Options) shows(kind string) bool {
 	return !o.Summary && (len(o.Only) == 0 || slices.Contains(o.Only, kind))
 }
 
-// JSON writes each record as a line.
+// JSON writes each record as a line, in which nothing but printable
+// characters stand: the rest is escaped as JSON has it, so that a terminal may
+// show the line.
 type JSON struct {
+	w    io.Writer
+	buf  bytes.Buffer
 	enc  *json.Encoder
 	opts Options
 }
 
 // NewJSON returns a view that writes to w.
 func NewJSON(w io.Writer, o Options) *JSON {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &JSON{enc, o}
+	v := &JSON{w: w, opts: o}
+	v.enc = json.NewEncoder(&v.buf)
+	v.enc.SetEscapeHTML(false)
+	return v
 }
 
 // Record writes r.
@@ -45,5 +55,31 @@ func (v *JSON) Record(r timeline.Record) error {
 	if r.Event != nil && !v.opts.shows(r.Event.Kind) || r.Step != nil && v.opts.Summary {
 		return nil
 	}
-	return v.enc.Encode(r)
+	v.buf.Reset()
+	if err := v.enc.Encode(r); err != nil {
+		return err
+	}
+	_, err := v.w.Write(printable(v.buf.Bytes()))
+	return err
+}
+
+// printable escapes what encoding/json leaves as it is: DEL, the C1 controls,
+// direction marks. Outside of strings JSON has none of these.
+func printable(line []byte) []byte {
+	if plainText(line[:len(line)-1]) {
+		return line
+	}
+	out := make([]byte, 0, len(line)+32)
+	for _, r := range string(line[:len(line)-1]) {
+		switch {
+		case unicode.IsPrint(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return append(out, '\n')
 }

@@ -1,0 +1,75 @@
+package httpka_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"kax/httpka"
+)
+
+// Two requests share a connection, until a response says that it ends.
+func ExampleServer() {
+	s := httpka.NewServer(httpka.ServerConfig{OnEvent: func(e httpka.Event) {
+		if e.Kind == httpka.Response {
+			fmt.Printf("%s: %d, number %d on its connection, Connection: %q\n", e.Target, e.Status, e.Nth, e.Connection)
+		}
+	}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	served := make(chan error)
+	go func() { served <- s.Serve(l) }()
+
+	for _, path := range []string{"/keep", "/close", "/keep"} {
+		resp, err := http.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, resp.Body) // or the connection is not reused
+		resp.Body.Close()
+	}
+	s.Close()
+	fmt.Println("served:", <-served)
+	// Output:
+	// /keep: 200, number 1 on its connection, Connection: ""
+	// /close: 200, number 2 on its connection, Connection: "close"
+	// /keep: 200, number 1 on its connection, Connection: ""
+	// served: <nil>
+}
+
+// A client tells which of its requests found a connection to reuse.
+func ExampleClient() {
+	s := httpka.NewServer(httpka.ServerConfig{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go s.Serve(l) //nolint:errcheck // closed below
+	defer s.Close()
+
+	c := httpka.NewClient(httpka.ClientConfig{OnEvent: func(e httpka.Event) {
+		fmt.Printf("%v: %s %s, reused: %t\n", e.Kind, e.Method, e.Target, e.Reused)
+	}})
+	ctx := context.Background()
+	for _, path := range []string{"/keep", "/keep", "/close", "/keep"} {
+		if _, err := c.Get(ctx, "http://"+l.Addr().String()+path); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	c.Close()
+	fmt.Println("all closed:", c.Wait(ctx) == nil)
+	// Output:
+	// request: GET /keep, reused: false
+	// request: GET /keep, reused: true
+	// request: GET /close, reused: true
+	// request: GET /keep, reused: false
+	// all closed: true
+}

@@ -1,0 +1,146 @@
+package httpka_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kax/httpka"
+)
+
+// What package net/http does with connections, and what its documentation
+// says little of. These tests hold for Go 1.26: one that fails tells that a
+// sentence in kax's own documentation is no longer true.
+
+// standard serves with net/http alone and tells how many connections close.
+func standard(t *testing.T, h http.HandlerFunc) (url string, closed <-chan struct{}) {
+	l := listen(t)
+	ended := make(chan struct{}, 100)
+	s := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			ended <- struct{}{}
+		}
+	}}
+	go s.Serve(l) //nolint:errcheck // ends with the test
+	t.Cleanup(func() { s.Close() })
+	return "http://" + l.Addr().String() + "/", ended
+}
+
+func await(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+	}
+}
+
+func do(t *testing.T, c *httpka.Client, url string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// A connection whose response was not read to the end is closed.
+func TestUnreadBodyNotReused(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100, 1 << 20} {
+		url, closed := standard(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("x", size))
+		})
+		rec := newRecorder()
+		c := newClient(t, httpka.ClientConfig{}, rec)
+		for range 2 {
+			do(t, c, url).Body.Close()
+			await(t, "the connection to close", closed)
+		}
+		if e := rec.of(httpka.Request)[1]; e.Reused {
+			t.Errorf("body of %d bytes: the connection is reused", size)
+		}
+	}
+}
+
+// A 204 has no body to read.
+func TestNoContentReused(t *testing.T) {
+	t.Parallel()
+	url, _ := standard(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	for range 2 {
+		_ = do(t, c, url) // neither read nor closed
+	}
+	if e := rec.of(httpka.Request)[1]; !e.Reused {
+		t.Error("the connection is not reused")
+	}
+}
+
+// The client pays no heed to what the server announces.
+func TestKeepAliveHeaderIgnored(t *testing.T) {
+	t.Parallel()
+	url, _ := standard(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Keep-Alive", "timeout=0, max=1")
+	})
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	for range 3 {
+		get(t, c, url)
+	}
+	if e := rec.of(httpka.Request)[2]; !e.Reused || e.Nth != 3 {
+		t.Errorf("after max=1 request %d went out, reused %t", e.Nth, e.Reused)
+	}
+}
+
+// Of several connections to one host two stay, MaxIdleConnsPerHost's default.
+func TestTwoIdleConnections(t *testing.T) {
+	t.Parallel()
+	const n = 5
+	var all sync.WaitGroup
+	all.Add(n)
+	url, closed := standard(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/together" { // so that each needs a connection
+			all.Done()
+			all.Wait()
+		}
+		fmt.Fprint(w, "done")
+	})
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	together := func(n int, path string) {
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				if _, err := c.Get(t.Context(), url+path); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	together(n, "together")
+	for range n - 2 {
+		await(t, "a connection too many to close", closed)
+	}
+	all.Add(3)
+	together(3, "together")
+	reused := 0
+	for _, e := range rec.of(httpka.Request)[n:] {
+		if e.Reused {
+			reused++
+		}
+	}
+	if reused != 2 {
+		t.Errorf("%d of %d connections stayed open, want 2", reused, n)
+	}
+}

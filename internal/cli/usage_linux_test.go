@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"bufio"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		args string
+		code int
+		want string // on stderr
+		hint string
+	}{
+		{"demo --bogus", 2, "unknown flag: --bogus", "--help"},
+		{"demo more", 2, `unknown command "more"`, "--help"},
+		{"dmo", 2, `unknown command "dmo"`, "did you mean demo?"},
+		{"http serv", 2, `unknown command "serv" for "kax http"`, "did you mean serve?"},
+		{"demo --keepidle -1", 2, "--keepidle", ""},
+		{"demo --keepidle 0", 2, "a whole number of seconds from 1 to 32767", ""},
+		{"demo --keepidle 1.5s", 2, "a whole number of seconds from 1 to 32767", ""},
+		{"demo --keepidle 32768", 2, "a whole number of seconds from 1 to 32767", ""},
+		{"demo --keepidle soon", 2, "a whole number of seconds from 1 to 32767", ""},
+		{"demo --keepintvl 32768s", 2, "a whole number of seconds from 1 to 32767", ""},
+		{"demo --keepcnt 128", 2, "from 1 to 127", ""},
+		{"demo --keepcnt 0", 2, "from 1 to 127", ""},
+		{"demo --keepcnt many", 2, "from 1 to 127", ""},
+		{"demo --user-timeout 1us", 2, "whole milliseconds", ""},
+		{"demo --idle-timeout 0", 2, "above 0", ""},
+		{"demo --idle-timeout soon", 2, "a duration like 1m30s, or seconds like 90", ""},
+		{"demo --pause 1,-1", 2, "must not be negative", ""},
+		{"demo --no-keepalive --keepidle 2", 2, "--no-keepalive and --keepidle", ""},
+		{"demo --json --list", 2, "--json and --list", ""},
+		{"demo --only probes", 2, "probe-answer", ""},
+		{"demo --color blue", 2, "auto|always|never", ""},
+		{"demo --source pipe", 2, "auto|af_packet|userns|counters", ""},
+		{"demo --source counters --write x.pcapng", 2, "--write needs packets", ""},
+		{"demo --listen 3000", 2, "host:port", ""},
+		{"demo --listen 127.0.0.1:70000", 2, "from 0 to 65535", ""},
+		{"demo --ipv6 --listen 127.0.0.1:3000", 2, "IPv4", ""},
+		{"demo --tcpdump --listen 127.0.0.1:0", 2, "the port", ""},
+		{"demo --source counters --listen 192.0.2.1:3000", 1, "192.0.2.1", "no interface has this address"},
+		{"http serve --keepcnt 128", 2, "from 1 to 127", ""},
+		{"http serve 127.0.0.1:1 --listen 127.0.0.1:2", 2, "give one of them", ""},
+		{"http serve 127.0.0.1:0 more", 2, "accepts at most 1 arg", ""},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			t.Parallel()
+			res := run(t, kax(asIs, strings.Fields(tc.args)...))
+			if res.code != tc.code || !strings.Contains(res.stderr, tc.want) || !strings.Contains(res.stderr, "hint: ") ||
+				!strings.Contains(res.stderr, tc.hint) || !strings.HasPrefix(res.stderr, "kax: ") || res.stdout != "" {
+				t.Errorf("want exit code %d and %q: %s", tc.code, tc.want, res)
+			}
+			if n := strings.Count(res.stderr, "\n"); n != 2 {
+				t.Errorf("%d lines, want an error and a hint: %s", n, res)
+			}
+		})
+	}
+}
+
+func TestWriteToNowhere(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	res := run(t, kax(freshNet, "demo", "-w", "/no/such/folder/x.pcapng"))
+	if res.code != 1 || !strings.Contains(res.stderr, "/no/such/folder/x.pcapng") {
+		t.Error(res)
+	}
+}
+
+// Where no packets are to be had, what needs them is refused, with the reason.
+func TestPacketsOutOfReach(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, args := range []string{
+		"demo --source af_packet",
+		"demo --source userns",
+		"demo --netns",
+		"demo --write x.pcapng",
+	} {
+		res := run(t, kax(bare, strings.Fields(args)...))
+		if res.code != exitUnable || !strings.Contains(res.stderr, "hint: ") || res.stdout != "" {
+			t.Errorf("%s: %s", args, res)
+		}
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	server := start(t, kax(asIs, "http", "serve", "127.0.0.1:0"))
+	server.until(t, "http://")
+	addr := strings.Trim(strings.TrimPrefix(strings.TrimSpace(server.stdout.String()), "http:"), "/")
+	for _, args := range [][]string{
+		{"demo", "--source", "counters", "--listen", addr},
+		{"http", "serve", addr},
+	} {
+		res := run(t, kax(asIs, args...))
+		if res.code != 1 || !strings.Contains(res.stderr, addr) || !strings.Contains(res.stderr, "hint: something listens there") {
+			t.Errorf("%v: %s", args, res)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	server := start(t, kax(asIs, "http", "serve", "127.0.0.1:0", "--keepidle", "7"))
+	server.until(t, "http://")
+	url := strings.TrimSpace(server.stdout.String())
+	for _, path := range []string{"", "keep", "close", "nothing"} {
+		resp, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.Close != (path == "close") {
+			t.Errorf("/%s: close %v", path, resp.Close)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := server.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	res := server.end(t)
+	if res.code != 0 {
+		t.Error(res)
+	}
+	for _, want := range []string{"open from", "GET /keep → 200", "GET /close → 200", "Connection: close", "closed: "} {
+		if !strings.Contains(res.stderr, want) {
+			t.Errorf("no %q: %s", want, res)
+		}
+	}
+}
+
+// Every command has examples, and they run as they stand.
+func TestHelpExamples(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	a := &app{}
+	var walk func(*cobra.Command)
+	seen := map[string]bool{}
+	walk = func(c *cobra.Command) {
+		if c.Example == "" {
+			t.Errorf("%q has no examples", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			if line = strings.TrimSpace(line); !seen[line] {
+				seen[line] = true
+				t.Run(line, func(t *testing.T) {
+					t.Parallel()
+					example(t, line)
+				})
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(a.root())
+}
+
+// example runs a line as a shell would, in a network of its own. What runs
+// until ^C gets it.
+func example(t *testing.T, line string) {
+	t.Helper()
+	program, args, _ := strings.Cut(line, " ")
+	if program != "kax" {
+		t.Fatalf("%q does not begin with kax", line)
+	}
+	words, err := exec.Command("sh", "-c", `printf '%s\n' `+args).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := start(t, kax(freshNet, strings.Fields(string(words))...))
+	if strings.Contains(line, "serve") {
+		cmd.until(t, "http://")
+		if err := cmd.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if res := cmd.end(t); res.code != 0 || res.stdout == "" {
+		t.Error(res)
+	}
+}
+
+// A terminal of 80 columns holds every line, whatever the view.
+func TestLinesFit(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, view := range []string{"--color=auto", "--summary"} {
+		res := run(t, kax(freshNet, "demo", "--no-reuse", "--pause", "0", view))
+		lines := bufio.NewScanner(strings.NewReader(res.stdout))
+		for lines.Scan() {
+			if n := len([]rune(lines.Text())); n > 80 {
+				t.Errorf("%s: %d columns: %s", view, n, lines.Text())
+			}
+		}
+		if strings.Contains(res.stdout, "\x1b") {
+			t.Errorf("%s: colours in a pipe", view)
+		}
+	}
+}

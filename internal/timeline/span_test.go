@@ -1,0 +1,45 @@
+package timeline_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"kax/internal/timeline"
+)
+
+func TestBrief(t *testing.T) {
+	for _, test := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{0, "0 µs"},
+		{400, "0 µs"},
+		{-400, "0 µs"},
+		{1500, "2 µs"},
+		{31 * us, "31 µs"},
+		{-31 * us, "-31 µs"},
+		{999*us + 400, "999 µs"},
+		{999*us + 600, "1 ms"},
+		{time.Millisecond, "1 ms"},
+		{1234 * us, "1.23 ms"},
+		{12345 * us, "12.3 ms"},
+		{99940 * us, "99.9 ms"},
+		{99960 * us, "100 ms"},
+		{100400 * us, "100 ms"},
+		{999400 * us, "999 ms"},
+		{999700 * us, "1.00 s"},
+		{time.Second, "1.00 s"},
+		{1024117 * us, "1.02 s"},
+		{-1024117 * us, "-1.02 s"},
+		{99994 * time.Millisecond, "99.99 s"},
+		{99999 * time.Millisecond, "1m40s"},
+		{100400 * time.Millisecond, "1m40s"},
+		{2*time.Hour + 600*time.Millisecond, "2h0m1s"},
+		{math.MinInt64, "-2562047h47m17s"},
+	} {
+		if got := timeline.Brief(test.d); got != test.want {
+			t.Errorf("Brief(%d) = %q, want %q", test.d, got, test.want)
+		}
+	}
+}

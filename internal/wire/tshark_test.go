@@ -1,0 +1,126 @@
+package wire_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"kax/internal/need"
+	"kax/internal/wire"
+
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// What tshark says of the same frames, beside each capture in NAME.tshark.tsv.
+func TestAgreesWithTshark(t *testing.T) {
+	for _, name := range []string{
+		"206_example_c.pcap", "docker-http-upgrade.pcap", "doh.pcapng", "example2.pcap", "http-pipelined-40.pcap",
+		"ocsp.pcapng", "one_tcp_stream.pcap", "pipelined-requests.pcap", "smb_v2.pcap", "thrift.pcap",
+		"vlan-collisions.pcap", "websocket.pcap",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := need.Capture(t, name)
+			want := tsharkSegments(t, path)
+			frames := readCapture(t, path)
+			for i, frame := range frames {
+				var s wire.Segment
+				err := wire.DecodeEthernet(frame, &s)
+				w, isTCP := want[i+1]
+				delete(want, i+1)
+				switch got := (segment{s.Seq, s.Ack, s.Len, s.Flags}); {
+				case isTCP && err != nil:
+					t.Errorf("frame %d: %v, tshark has %+v", i+1, err, w)
+				case !isTCP && err == nil:
+					t.Errorf("frame %d: %+v, tshark has no segment", i+1, s)
+				case isTCP && got != w:
+					t.Errorf("frame %d: %+v, tshark has %+v", i+1, got, w)
+				}
+			}
+			if len(want) != 0 {
+				t.Errorf("%d frames read, and tshark has %v", len(frames), slices.Sorted(maps.Keys(want)))
+			}
+		})
+	}
+}
+
+type segment struct {
+	seq, ack uint32
+	len      int
+	flags    wire.Flags
+}
+
+// tsharkSegments reads the lines of a tsv file by frame number.
+func tsharkSegments(t *testing.T, capture string) map[int]segment {
+	text, err := os.ReadFile(capture + ".tshark.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	segments := make(map[int]segment)
+	for _, line := range lines[1:] {
+		cols := strings.Split(line, "\t") // frame, stream, seq, ack, len, flags, …
+		number := func(i int) int {
+			n, err := strconv.Atoi(cols[i])
+			if err != nil {
+				t.Fatalf("line %q: %v", line, err)
+			}
+			return n
+		}
+		segments[number(0)] = segment{uint32(number(2)), uint32(number(3)), number(4), tsharkFlags(cols[5])}
+	}
+	return segments
+}
+
+// tsharkFlags reads "·······A··S·": a letter or a dot for each of 12 bits,
+// highest first.
+func tsharkFlags(s string) wire.Flags {
+	var f wire.Flags
+	for _, r := range s {
+		f <<= 1
+		if r != '·' {
+			f |= 1
+		}
+	}
+	return f
+}
+
+// readCapture returns the Ethernet frames of a file.
+func readCapture(t *testing.T, path string) [][]byte {
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var next func() ([]byte, error)
+	if strings.HasSuffix(path, ".pcapng") {
+		r, err := pcapgo.NewNgReader(bufio.NewReader(file), pcapgo.DefaultNgReaderOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next = func() ([]byte, error) { b, _, err := r.ReadPacketData(); return b, err }
+	} else {
+		r, err := pcapgo.NewReader(bufio.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next = func() ([]byte, error) { b, _, err := r.ReadPacketData(); return b, err }
+	}
+	var frames [][]byte
+	for {
+		frame, err := next()
+		if errors.Is(err, io.EOF) {
+			return frames
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, frame)
+	}
+}
