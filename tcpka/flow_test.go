@@ -111,6 +111,7 @@ var flows = []struct {
 		{c, PA, 1, 100, 1, open, tcpka.Data},
 		{s, A, 1, 0, 101, open, tcpka.Ack},
 		{s, A, 1, 0, 101, open, tcpka.Ack},
+		{s, A, 1, 0, 1, open, tcpka.Ack}, // old, out of order
 	}},
 	{"data that crosses a probe is no answer", false, []step{
 		{c, A, 0, 0, 1, open, tcpka.Probe},
@@ -382,6 +383,7 @@ func TestFlowWindowScale(t *testing.T) {
 				// The window of a SYN is never scaled.
 				{c, tcpka.Segment{Seq: 0, Flags: S, Window: 100, Scale: tt.client}, 100},
 				{s, tcpka.Segment{Seq: 0, Ack: 1, Flags: SA, Window: 100, Scale: tt.server}, 100},
+				{s, tcpka.Segment{Seq: 0, Ack: 1, Flags: SA, Window: 100, Scale: tt.server}, 100}, // sent again
 				{c, tcpka.Segment{Seq: 1, Ack: 1, Flags: A, Window: 100, Scale: -1}, tt.wantC},
 				{s, tcpka.Segment{Seq: 1, Ack: 1, Flags: A, Window: 100, Scale: -1}, tt.wantS},
 				{s, tcpka.Segment{Seq: 1, Ack: 1, Flags: A, Window: 0, Scale: -1}, 0},

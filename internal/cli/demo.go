@@ -25,7 +25,6 @@ type demoFlags struct {
 	probeFrom string
 	listen    string
 	ipv6      bool
-	noReuse   bool
 	demo      lab.Demo
 }
 

@@ -3,6 +3,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"kax/internal/capture"
@@ -26,7 +27,7 @@ const loopback = "lo"
 
 // done reports why ctx has ended an experiment: nil where its time was up.
 func done(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil && err != context.DeadlineExceeded {
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stopped early: %w", err)
 	}
 	return nil

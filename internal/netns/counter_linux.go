@@ -35,11 +35,11 @@ func readCounter(r io.Reader, group, name string) (int, error) {
 			break
 		}
 		values := strings.Fields(s.Text())
-		if len(names) == 0 || names[0] != group+":" {
+		if len(names) == 0 || names[0] != group+":" || len(values) == 0 || values[0] != names[0] {
 			continue
 		}
-		for i, n := range names {
-			if n == name && i < len(values) {
+		for i := 1; i < min(len(names), len(values)); i++ {
+			if names[i] == name {
 				return strconv.Atoi(values[i])
 			}
 		}

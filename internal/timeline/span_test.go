@@ -36,7 +36,7 @@ func TestBrief(t *testing.T) {
 		{99999 * time.Millisecond, "1m40s"},
 		{100400 * time.Millisecond, "1m40s"},
 		{2*time.Hour + 600*time.Millisecond, "2h0m1s"},
-		{math.MinInt64, "-2562047h47m17s"},
+		{math.MinInt64, "-2562047h47m16.854775807s"},
 	} {
 		if got := timeline.Brief(test.d); got != test.want {
 			t.Errorf("Brief(%d) = %q, want %q", test.d, got, test.want)

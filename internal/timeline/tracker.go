@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"kax/httpka"
@@ -133,8 +134,10 @@ func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
 	case tcpka.WindowProbeAnswer:
 		e.After = Seconds(at.Sub(peer.lastProbe))
 	}
-	c.sent(at, side, k)
-	c.rec.Ended = e.At
+	if !c.written { // a record that has been emitted stays as it is
+		c.sent(at, side, k)
+		c.rec.Ended = e.At
+	}
 	t.sum.Events[e.Kind]++
 	t.emit(Record{Event: e})
 }
@@ -173,7 +176,7 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 	t.message = Message{Version: e.Version, Connection: e.Connection, KeepAlive: e.KeepAlive}
 	switch e.Kind {
 	case httpka.Request:
-		if !c.written { // a record that has been emitted stays as it is
+		if !c.written {
 			c.rec.Requests++
 			if e.Reused {
 				c.rec.Reused++
@@ -190,9 +193,10 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 		t.event.Message, t.event.Response = &t.message, &t.response
 	case httpka.IdleClose:
 		c.idleClosed = at
-	case httpka.Error:
+	case httpka.Retry, httpka.Error:
+		t.event.Note = strings.TrimSpace(e.Method + " " + e.Target)
 		if e.Err != nil {
-			t.event.Note = e.Err.Error()
+			t.event.Note += ": " + e.Err.Error()
 		}
 	}
 	if c.saidClose == "" && hasToken(e.Connection, "close") {

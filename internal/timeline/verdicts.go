@@ -17,6 +17,7 @@ func (t *Tracker) verdicts() []string {
 	}
 	say(t.oncePerRequest())
 	say(t.reuse())
+	say(t.crossed())
 	for _, c := range t.all {
 		if len(v) < maxVerdicts-2 {
 			say(c.probed())
@@ -78,11 +79,12 @@ func (t *Tracker) reuse() string {
 		return ""
 	}
 	var ids []int
-	requests := 0
+	requests, saved := 0, 0
 	for _, c := range t.all {
-		if c.rec.Reused > 0 {
+		if n := c.answered(); n > 1 {
 			ids = append(ids, c.rec.ID)
-			requests += c.rec.Requests
+			requests += n
+			saved += n - 1
 		}
 	}
 	cost := "."
@@ -90,6 +92,9 @@ func (t *Tracker) reuse() string {
 		cost = fmt.Sprintf(" (a handshake took %s here; over a network it costs a round trip).", &t.handshakes)
 	}
 	switch {
+	case len(ids) == 0 && t.sum.Reused > 0:
+		return fmt.Sprintf("None of the %d requests was answered on a connection that was used before: %s%s",
+			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
 	case len(ids) == 0 && t.sum.Requests > 1:
 		return fmt.Sprintf("None of the %d requests reused a connection: %s%s",
 			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
@@ -97,7 +102,28 @@ func (t *Tracker) reuse() string {
 		return ""
 	}
 	return fmt.Sprintf("%s used %s: %s saved%s",
-		count(requests, "request"), lower(connections(ids)), count(t.sum.Reused, "handshake"), cost)
+		count(requests, "request"), lower(connections(ids)), count(saved, "handshake"), cost)
+}
+
+// answered is how many requests the connection did carry to an answer.
+func (c *conn) answered() int { return min(c.responses, c.rec.Requests) }
+
+// crossed speaks of requests that met the server's close on their way.
+func (t *Tracker) crossed() string {
+	lost := 0
+	for _, c := range t.all {
+		if c.rec.ClosedBy == Server {
+			lost += c.rec.Requests - c.answered()
+		}
+	}
+	lost = min(lost, t.sum.Events["retry"])
+	switch lost {
+	case 0:
+		return ""
+	case 1:
+		return "1 request met the server's close on its way, and the client sent it again on a new connection: it may do so with GET, and not with POST."
+	}
+	return fmt.Sprintf("%d requests met the server's close on their way, and the client sent them again on a new connection: it may do so with GET, and not with POST.", lost)
 }
 
 func (c *conn) probed() string {

@@ -139,7 +139,7 @@ func TestVerdicts(t *testing.T) {
 			c.probe(fromServer, 0)
 		}, count(0), []string{
 			"3 probes from the client (2) and the server (1) crossed connection #1, 1 answered; they carried 2 bytes of no meaning.",
-			"Probes came between -1.00 s and 10 µs after their time.",
+			"Probes came between -1.00 s and 40 µs after their time.",
 			"The kernel's own counter (TCPKeepAlive) rose by 0, but this timeline has 3 probes: not all of them were keepalive's.",
 		}},
 		{"the server's, none answered", keepalive(0, time.Second), func(w *world) {

@@ -86,7 +86,7 @@ func httpMeaning(e *timeline.Event) []string {
 	if e.Message == nil {
 		return parts
 	}
-	if e.Response != nil && e.Connection == "" {
+	if e.Response != nil && e.Status >= 200 && e.Connection == "" {
 		stays := "stays open"
 		if e.Version == "HTTP/1.0" {
 			stays = "HTTP/1.0: closes"

@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,8 @@ func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.
 	width := max(o.Width, minWidth)
 	line := fmt.Sprintf("%-5s %8s %6s %6s %8s  %-12s %8s", "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
 	fmt.Fprintf(b, "\n%s\n", o.paint(bold, line))
+	// They come in the order in which they have ended.
+	slices.SortFunc(conns, func(a, b timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range conns {
 		line := fmt.Sprintf("%-5s %8d %6d %6d %8d  %-12s %8s", fmt.Sprintf("#%d", c.ID),
 			c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))

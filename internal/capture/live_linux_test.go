@@ -1,0 +1,260 @@
+package capture_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kax/internal/capture"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestLiveTakesEachPacketOnce(t *testing.T) {
+	for name, addr := range map[string]string{"ipv4": "127.0.0.1:0", "ipv6": "[::1]:0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// The last is more than a frame of the ring holds.
+			sizes := []int{1, 1000, 30000}
+			inNamespace(t, func() error {
+				other, _, err := listen(addr)
+				if err != nil {
+					return err
+				}
+				defer other.Close()
+				l, port, err := listen(addr)
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				live, err := start("lo", port)
+				if err != nil {
+					return err
+				}
+				defer live.Close()
+
+				if err := talk(other, sizes, nothing); err != nil {
+					return err
+				}
+				if p, ok, err := live.Next(0); ok || err != nil {
+					return fmt.Errorf("a packet of another port: %x, %v", p.Data, err)
+				}
+				if err := talk(l, sizes, nothing); err != nil {
+					return err
+				}
+				var got tally
+				if err := got.finish(live); err != nil {
+					return err
+				}
+				if p, ok, err := live.Next(0); ok || err != nil {
+					return fmt.Errorf("a packet after the last: %x, %v", p.Data, err)
+				}
+				if n, err := live.Dropped(); n != 0 || err != nil {
+					return fmt.Errorf("dropped %d, %v", n, err)
+				}
+				return got.check(port, 1+1000+30000)
+			})
+		})
+	}
+}
+
+// check wants a whole connection with size bytes each way, nothing twice,
+// in the order of the stamps.
+func (c *tally) check(port uint16, size int) error {
+	var errs []error
+	if want := slices.Repeat([]int{size}, 2); !slices.Equal(slices.Collect(maps.Values(c.bytes)), want) || c.syns != 2 {
+		errs = append(errs, fmt.Errorf("bytes by port %v and %d SYNs, want %v and 2", c.bytes, c.syns, want))
+	}
+	frames := make(map[string]int)
+	cut := false
+	for i, p := range c.packets {
+		s := c.segments[i]
+		if s.Src.Port() != port && s.Dst.Port() != port {
+			errs = append(errs, fmt.Errorf("packet %d is of %v and %v, not of port %d", i, s.Src, s.Dst, port))
+		}
+		if before, ok := frames[string(p.Data)]; ok {
+			errs = append(errs, fmt.Errorf("packet %d is packet %d again", i, before))
+		}
+		frames[string(p.Data)] = i
+		if i > 0 && p.Time.Before(c.packets[i-1].Time) {
+			errs = append(errs, fmt.Errorf("packet %d has a stamp before that of %d", i, i-1))
+		}
+		missing := s.Len - len(s.Payload)
+		if p.Length != len(p.Data)+missing {
+			errs = append(errs, fmt.Errorf("packet %d: length %d, of which %d here and %d not", i, p.Length, len(p.Data), missing))
+		}
+		cut = cut || missing > 0
+	}
+	if !cut {
+		errs = append(errs, errors.New("no packet was cut: it is not shown that long ones come through"))
+	}
+	if !slices.ContainsFunc(c.packets, func(p capture.Packet) bool { return p.Time.Nanosecond()%1000 != 0 }) {
+		errs = append(errs, errors.New("all stamps are whole microseconds"))
+	}
+	return errors.Join(errs...)
+}
+
+// Where the ring is full the packets that have come stay, and the rest is
+// counted. A second capture, which is read all the time, tells how many there
+// were.
+func TestLiveDropped(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		l, port, err := listen("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		lazy, err := start("lo", port)
+		if err != nil {
+			return err
+		}
+		defer lazy.Close()
+		busy, err := start("lo", port)
+		if err != nil {
+			return err
+		}
+		defer busy.Close()
+
+		var all tally
+		if err := talk(l, slices.Repeat([]int{1}, 400), func() error { return all.drain(busy) }); err != nil {
+			return err
+		}
+		if err := all.finish(busy); err != nil {
+			return err
+		}
+		if n, err := busy.Dropped(); n != 0 || err != nil {
+			return fmt.Errorf("the capture that was read dropped %d, %v", n, err)
+		}
+		if want := all.bytes[port]; want != 400 {
+			return fmt.Errorf("%d bytes from the server, want 400", want)
+		}
+
+		var first tally
+		if err := first.drain(lazy); err != nil {
+			return err
+		}
+		dropped, err := lazy.Dropped()
+		if err != nil {
+			return err
+		}
+		if dropped == 0 || len(first.packets)+dropped != len(all.packets) {
+			return fmt.Errorf("%d packets and %d dropped, of %d", len(first.packets), dropped, len(all.packets))
+		}
+		for i, p := range first.packets {
+			if w := all.packets[i]; p.Length != w.Length || !bytes.Equal(p.Data, w.Data) {
+				return fmt.Errorf("packet %d is not the same in both captures", i)
+			}
+		}
+
+		// With room again it goes on, all around the ring, and the count stays.
+		var again, once tally
+		if err := talk(l, slices.Repeat([]int{1}, 400), func() error { return errors.Join(again.drain(lazy), once.drain(busy)) }); err != nil {
+			return err
+		}
+		if err := errors.Join(again.finish(lazy), once.finish(busy)); err != nil {
+			return err
+		}
+		if len(again.packets) != len(once.packets) {
+			return fmt.Errorf("afterwards %d packets, of %d", len(again.packets), len(once.packets))
+		}
+		if n, err := lazy.Dropped(); n != dropped || err != nil {
+			return fmt.Errorf("afterwards %d dropped, %v; want %d", n, err, dropped)
+		}
+		return nil
+	})
+}
+
+func TestLiveNextWithoutPackets(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		live, err := start("lo", 1)
+		if err != nil {
+			return err
+		}
+		for _, wait := range []time.Duration{0, -1, time.Millisecond} {
+			if p, ok, err := live.Next(wait); ok || err != nil || p.Data != nil {
+				return fmt.Errorf("waiting %v: %+v, %v, %v", wait, p, ok, err)
+			}
+		}
+		return live.Close()
+	})
+}
+
+// An interface that goes away ends the capture with an error, or a reader
+// would wait for ever.
+func TestLiveInterfaceGoesDown(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		live, err := start("lo", 1)
+		if err != nil {
+			return err
+		}
+		defer live.Close()
+		if err := down("lo"); err != nil {
+			return err
+		}
+		if _, ok, err := live.Next(guard); ok || !errors.Is(err, unix.ENETDOWN) {
+			return fmt.Errorf("%v, %w; want ENETDOWN", ok, err)
+		}
+		return nil
+	})
+}
+
+// down turns an interface off.
+func down(iface string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(iface)
+	if err != nil {
+		return err
+	}
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req) // no flag: not up
+}
+
+func TestStartNamesTheInterface(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		const want = "capture on no-such0: "
+		live, err := start("no-such0", 1)
+		if err == nil {
+			live.Close()
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			return fmt.Errorf("error %q, want %s…", err, want)
+		}
+		return nil
+	})
+}
+
+func TestOpenLiveWithoutPermission(t *testing.T) {
+	t.Parallel()
+	result := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread has lost its capabilities, and ends.
+		runtime.LockOSThread()
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			result <- fmt.Errorf("capset: %w", err)
+			return
+		}
+		live, err := capture.OpenLive()
+		if err == nil {
+			live.Close()
+		}
+		result <- err
+	}()
+	if err := <-result; !errors.Is(err, unix.EPERM) {
+		t.Errorf("error %v, want EPERM", err)
+	}
+}

@@ -1,0 +1,77 @@
+package timeline_test
+
+import (
+	"encoding"
+	"encoding/json"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"kax/internal/timeline"
+)
+
+// docs/records.md names every key and every kind.
+func TestRecordsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/records.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	demand := func(what, name string) {
+		if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "## "+name+"\n") {
+			t.Errorf("docs/records.md does not say what the %s %q is", what, name)
+		}
+	}
+	for _, kind := range timeline.Kinds() {
+		demand("kind", kind)
+	}
+	seen := map[reflect.Type]bool{}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct || seen[typ] || writesItself(typ) {
+			return
+		}
+		seen[typ] = true
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				demand("key", name)
+			} else if !f.Anonymous {
+				t.Errorf("%s.%s has no key", typ, f.Name)
+			}
+			walk(f.Type)
+		}
+	}
+	walk(reflect.TypeFor[timeline.Record]())
+}
+
+func writesItself(typ reflect.Type) bool {
+	return typ.Implements(reflect.TypeFor[json.Marshaler]()) || typ.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+// The examples in docs/records.md are records.
+func TestDocumentedRecords(t *testing.T) {
+	text, err := os.ReadFile("../../docs/records.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "{") {
+			continue
+		}
+		n++
+		dec := json.NewDecoder(strings.NewReader(line))
+		dec.DisallowUnknownFields()
+		var r timeline.Record
+		if err := dec.Decode(&r); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	if n == 0 {
+		t.Error("no examples")
+	}
+}
