@@ -204,7 +204,7 @@ func (c *conn) idledOut(t *Tracker) string {
 		return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout, and %s after a probe had been answered: a live peer is not a usable connection.",
 			c.rec.ID, after, Brief(c.idleClosed.Sub(c.lastAnswer)))
 	}
-	return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout: it counts from the last message, whatever the kernels do.",
+	return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout, which only another request would have started anew.",
 		c.rec.ID, after)
 }
 

@@ -48,6 +48,21 @@ func TestVerdicts(t *testing.T) {
 			"None of the 6 requests reused a connection: 6 handshakes" + handshake,
 			off,
 		}},
+		{"one that met the close", keepalive(0, 0), func(w *world) {
+			c := w.talk(40000).open()
+			c.get(false, "")
+			c.fin(fromServer)
+			c.tell(httpka.Event{Kind: httpka.Request, Method: "GET", Reused: true})
+			c.data(fromClient, 100)
+			c.rst(fromServer)
+			again := w.talk(40001).open()
+			again.tell(httpka.Event{Kind: httpka.Retry, Method: "GET"})
+			again.get(false, "")
+		}, nil, []string{
+			"None of the 3 requests was answered on a connection that was used before: 2 handshakes" + handshake,
+			"1 request met the server's close on its way, and the client sent it again on a new connection: it may do so with GET, and not with POST.",
+			off + " HTTP reuse did not need it: 1 of 3 requests reused a connection.",
+		}},
 		{"the client says close", keepalive(0, 0), func(w *world) {
 			for port := range uint16(2) {
 				c := w.talk(40000 + port).open()
@@ -193,7 +208,7 @@ func TestVerdicts(t *testing.T) {
 			c.close(fromServer)
 		}, nil, []string{
 			off,
-			"The server closed #1 1.00 s after its last response, its idle timeout: it counts from the last message, whatever the kernels do.",
+			"The server closed #1 1.00 s after its last response, its idle timeout, which only another request would have started anew.",
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
