@@ -98,7 +98,8 @@ func run(t *testing.T, what, captures, require string) (out string, passed bool)
 	}
 	cmd := exec.Command(self, "-test.run=^TestNeed$", "-test.v")
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KAX_") }),
-		envWhat+"="+what, "KAX_CAPTURES="+captures, "KAX_REQUIRE="+require)
+		envWhat+"="+what, "KAX_CAPTURES="+captures, "KAX_REQUIRE="+require,
+		"GORACE=atexit_sleep_ms=0") // or every process takes a second to end
 	b, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

@@ -306,6 +306,7 @@ func TestPortsAgain(t *testing.T) {
 	c.get(false, "close")
 	c.close(fromServer)
 	c.ack(fromClient) // a stray one
+	c.answered(fromClient)
 	c.rst(fromServer)
 	again := w.talk(40000)
 	again.next[fromClient] += 500_000

@@ -12,11 +12,8 @@ import (
 
 // Lanes shows the two mechanisms side by side: TCP left, HTTP right.
 type Lanes struct {
-	w     io.Writer
-	opts  Options
-	held  []*timeline.Event // http events whose packet comes next
+	text
 	isn   map[stream]uint32 // first sequence numbers, to show relative ones
-	conns []timeline.Conn   // for the table of the summary
 	begun bool              // the headings have been written
 }
 
@@ -38,7 +35,7 @@ const (
 // NewLanes returns a view that writes to w.
 func NewLanes(w io.Writer, o Options) *Lanes {
 	o.Width = max(o.Width, minWidth)
-	return &Lanes{w: w, opts: o, isn: map[stream]uint32{}}
+	return &Lanes{text: text{w: w, opts: o}, isn: map[stream]uint32{}}
 }
 
 func (v *Lanes) tcpWidth() int {
@@ -52,28 +49,14 @@ func (v *Lanes) httpWidth() int { return v.opts.Width - leftWidth - v.tcpWidth()
 
 // Record shows r.
 func (v *Lanes) Record(r timeline.Record) error {
-	var b strings.Builder
-	if r.Event == nil {
-		v.release(&b)
+	if e := r.Event; e != nil && e.Segment != nil && (e.Kind == "syn" || e.Kind == "syn-ack") {
+		v.isn[stream{e.Conn, e.Side}] = e.Seq
 	}
-	switch {
-	case r.Header != nil:
-		v.opts.header(&b, r.Header)
-	case r.Step != nil:
-		v.step(&b, r.Step)
-	case r.Event != nil:
-		v.event(&b, r.Event)
-	case r.Conn != nil:
-		v.conns = append(v.conns, *r.Conn)
-	case r.Summary != nil:
-		v.opts.summary(&b, v.conns, r.Summary)
-	}
-	_, err := io.WriteString(v.w, b.String())
-	return err
+	return v.record(r, v)
 }
 
 func (v *Lanes) headings(b *strings.Builder) {
-	if v.begun || v.opts.Summary {
+	if v.begun {
 		return
 	}
 	v.begun = true
@@ -83,53 +66,14 @@ func (v *Lanes) headings(b *strings.Builder) {
 }
 
 func (v *Lanes) step(b *strings.Builder, s *timeline.Step) {
-	if v.opts.Summary {
-		return
-	}
 	v.headings(b)
 	line := cut(fmt.Sprintf("── %s: %s ", Clean(s.Name), Clean(s.Text)), v.opts.Width)
 	line += strings.Repeat("─", max(0, v.opts.Width-len([]rune(line))))
 	fmt.Fprintf(b, "%s\n", v.opts.paint(bold, line))
 }
 
-func (v *Lanes) event(b *strings.Builder, e *timeline.Event) {
-	// An event waits for its own packet only: a filter may have taken that.
-	if len(v.held) > 0 && (v.held[0].Packet != e.Packet || !v.opts.shows(e.Kind)) {
-		v.release(b)
-	}
-	if e.Lane == timeline.HTTP {
-		if v.opts.shows(e.Kind) {
-			v.held = append(v.held, e.Clone())
-		}
-		if e.Packet == 0 {
-			v.release(b)
-		}
-		return
-	}
-	if e.Segment != nil && (e.Kind == "syn" || e.Kind == "syn-ack") {
-		v.isn[stream{e.Conn, e.Side}] = e.Seq
-	}
-	if !v.opts.shows(e.Kind) {
-		return
-	}
-	var carried *timeline.Event
-	if len(v.held) > 0 {
-		carried, v.held = v.held[0], v.held[1:]
-	}
-	v.row(b, e, carried)
-	v.release(b)
-}
-
-// release shows the http events that have no packet beside them.
-func (v *Lanes) release(b *strings.Builder) {
-	for _, e := range v.held {
-		v.row(b, nil, e)
-	}
-	v.held = v.held[:0]
-}
-
-// row shows a tcp event, an http event, or both where one carries the other.
-func (v *Lanes) row(b *strings.Builder, tcp, http *timeline.Event) {
+// row puts a packet and the first event that it carries on one line.
+func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event) {
 	v.headings(b)
 	e, meaning, more, tcpStyle := tcp, "", "", plain
 	if tcp != nil {
@@ -138,14 +82,14 @@ func (v *Lanes) row(b *strings.Builder, tcp, http *timeline.Event) {
 			more = pad(v.more(tcp), moreWidth)
 		}
 	} else {
-		e = http
+		e = http[0]
 		more = strings.Repeat(" ", v.tcpWidth()-tcpWidth)
 	}
 	left := fmt.Sprintf("%8.3f  %4s %s ", time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), arrow(e.Side))
 	rest, httpStyle := []string{""}, plain
-	if http != nil {
+	if len(http) > 0 {
 		over := utf8.RuneCountInString(left) - leftWidth // a late moment, a high number
-		rest, httpStyle = wrap(httpMeaning(http), "  ", max(v.httpWidth()-over, 1)), styleOf(http.Kind)
+		rest, httpStyle = wrap(httpMeaning(http[0]), "  ", max(v.httpWidth()-over, 1)), styleOf(http[0].Kind)
 	}
 	for i, text := range rest {
 		if i > 0 {
@@ -154,6 +98,9 @@ func (v *Lanes) row(b *strings.Builder, tcp, http *timeline.Event) {
 		line := left + v.opts.paint(tcpStyle, pad(meaning, tcpWidth)) + v.opts.paint(dim, more) +
 			" │ " + v.opts.paint(httpStyle, strings.TrimRight(text, " "))
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
+	}
+	for i := 1; i < len(http); i++ {
+		v.row(b, nil, http[i])
 	}
 }
 

@@ -1,0 +1,75 @@
+package view
+
+import (
+	"io"
+	"strings"
+
+	"kax/internal/timeline"
+)
+
+// text is what the views for people have in common: a header before their
+// lines, a summary after them, and http events beside the packet that carries
+// them.
+type text struct {
+	w     io.Writer
+	opts  Options
+	held  []*timeline.Event // http events whose packet comes next
+	conns []timeline.Conn   // for the table of the summary
+}
+
+// lines writes the lines of a view.
+type lines interface {
+	step(*strings.Builder, *timeline.Step)
+	// row writes a tcp event with the http events that its packet carries, or,
+	// without one, a single http event.
+	row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event)
+}
+
+// record shows r by a view's lines.
+func (v *text) record(r timeline.Record, l lines) error {
+	var b strings.Builder
+	if r.Event != nil {
+		v.event(&b, r.Event, l)
+	} else {
+		v.release(&b, l)
+	}
+	switch {
+	case r.Header != nil:
+		v.opts.header(&b, r.Header)
+	case r.Step != nil && !v.opts.Summary:
+		l.step(&b, r.Step)
+	case r.Conn != nil:
+		v.conns = append(v.conns, *r.Conn)
+	case r.Summary != nil:
+		v.opts.summary(&b, v.conns, r.Summary)
+	}
+	_, err := io.WriteString(v.w, b.String())
+	return err
+}
+
+func (v *text) event(b *strings.Builder, e *timeline.Event, l lines) {
+	if len(v.held) > 0 && v.held[0].Packet != e.Packet {
+		v.release(b, l)
+	}
+	switch shown := v.opts.shows(e.Kind); {
+	case e.Lane == timeline.HTTP && shown:
+		v.held = append(v.held, e.Clone())
+		if e.Packet == 0 {
+			v.release(b, l)
+		}
+	case e.Lane == timeline.HTTP:
+	case shown:
+		l.row(b, e, v.held...)
+		v.held = v.held[:0]
+	default:
+		v.release(b, l)
+	}
+}
+
+// release shows the http events that have no packet beside them.
+func (v *text) release(b *strings.Builder, l lines) {
+	for _, e := range v.held {
+		l.row(b, nil, e)
+	}
+	v.held = v.held[:0]
+}
