@@ -63,7 +63,7 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readErr = err
-	c.reset = errors.Is(err, syscall.ECONNRESET)
+	c.reset = c.reset || errors.Is(err, syscall.ECONNRESET)
 	return n, err
 }
 

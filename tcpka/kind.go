@@ -26,4 +26,9 @@ var kindNames = [...]string{
 	Retransmission: "retransmission", FIN: "fin", RST: "rst",
 }
 
-func (k Kind) String() string { return kindNames[k] }
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}

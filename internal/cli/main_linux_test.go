@@ -80,7 +80,8 @@ func prepare(mode string) error {
 func kax(mode string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = "kax"
-	cmd.Env = append(os.Environ(), envMain+"="+mode, "NO_COLOR=", "COLUMNS=")
+	cmd.Env = append(os.Environ(), envMain+"="+mode, "NO_COLOR=", "COLUMNS=",
+		"GORACE=atexit_sleep_ms=0") // or every kax takes a second to end
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if mode != asIs {
 		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNET
