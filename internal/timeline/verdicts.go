@@ -32,6 +32,10 @@ func (t *Tracker) verdicts() []string {
 	if len(v) < maxVerdicts {
 		say(t.late())
 	}
+	// What contradicts the timeline weighs more than what it says.
+	if n := t.sum.KernelProbes; n != nil && *n != t.sum.Events["probe"] {
+		v = v[:min(len(v), maxVerdicts-1)]
+	}
 	if len(v) < maxVerdicts {
 		say(t.kernelCount())
 	}

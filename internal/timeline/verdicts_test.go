@@ -243,7 +243,7 @@ func TestVerdictsAtMostSix(t *testing.T) {
 	n := 0
 	sum := w.finishWith(&n)
 	checkSums(t, w, sum)
-	if len(sum.Verdicts) != 6 {
+	if len(sum.Verdicts) != 6 || !strings.Contains(sum.Verdicts[5], "rose by 0, but") {
 		t.Errorf("%d verdicts: %q", len(sum.Verdicts), sum.Verdicts)
 	}
 }
