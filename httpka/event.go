@@ -17,7 +17,7 @@ const (
 	Interim               // a server sends a 1xx response
 	Upgrade               // a server sends 101: the connection leaves HTTP
 	IdleClose             // a server closes a connection that was idle for its timeout
-	Error                 // a client's request has failed
+	Error                 // a client's request has failed on its connection; without one there is no event
 	Retry                 // a client sends a request again, on another connection
 	Closed                // a server's connection is over
 )

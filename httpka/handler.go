@@ -21,9 +21,15 @@ func Handler(closeWith CloseWith) http.Handler {
 	mux.HandleFunc("/keep", func(w http.ResponseWriter, r *http.Request) {
 		// net/http gives up a connection with much of a body left unread.
 		_, _ = io.Copy(io.Discard, r.Body) // a failed read shows on the connection
+		if r.Close {                       // the request's own word (RFC 9112 section 9.3)
+			say(w, "not kept: an HTTP/1.0 request has to ask for it, and this one did not; or it said Connection: close\n")
+			return
+		}
 		say(w, "kept: this connection may carry another request\n")
 	})
 	mux.HandleFunc("/close", func(w http.ResponseWriter, r *http.Request) {
+		// With a body left unread net/http would begin with a FIN of its own.
+		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Connection", "close")
 		if closeWith == RST {
 			c, ok := r.Context().Value(connKey{}).(*serverConn)

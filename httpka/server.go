@@ -21,10 +21,13 @@ const (
 
 // ServerConfig says how a [Server] treats its connections.
 type ServerConfig struct {
-	IdleTimeout time.Duration // closes a connection this long after its last response; 0 is never
-	CloseWith   CloseWith     // how /close ends its connection; empty is FIN
-	OnEvent     func(Event)   // called before the thing happens; may be nil, must not block
-	ErrorLog    *log.Logger   // nil is the log package's
+	// IdleTimeout closes a connection this long after its last response; 0 is
+	// never. It also bounds the wait for a first request, and for a request's
+	// head to become complete.
+	IdleTimeout time.Duration
+	CloseWith   CloseWith   // how /close ends its connection; empty is FIN
+	OnEvent     func(Event) // called before the thing happens; may be nil, must not block
+	ErrorLog    *log.Logger // nil is the log package's
 }
 
 // A Server serves paths that keep or close their connection: see [Handler].
@@ -43,9 +46,10 @@ func NewServer(cfg ServerConfig) *Server {
 	// Without an idle timeout net/http falls back to ReadTimeout, which is
 	// not set: never.
 	s.http = http.Server{
-		Handler:     s.observe(Handler(cfg.CloseWith)),
-		IdleTimeout: cfg.IdleTimeout,
-		ConnState:   s.connState,
+		Handler:           s.observe(Handler(cfg.CloseWith)),
+		IdleTimeout:       cfg.IdleTimeout,
+		ReadHeaderTimeout: cfg.IdleTimeout,
+		ConnState:         s.connState,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},

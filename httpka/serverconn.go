@@ -123,6 +123,8 @@ func (c *serverConn) farewell() {
 		e.Idle = time.Since(c.idleSince)
 		e.Reason = "idle timeout"
 		c.event(Event{Kind: IdleClose, Idle: e.Idle})
+	case !idle && c.version == "" && errors.Is(c.readErr, os.ErrDeadlineExceeded):
+		e.Reason = "no request in time"
 	case !idle && strings.EqualFold(c.said, "close"):
 		e.Reason = "said Connection: " + c.said // whoever was quicker to close
 	case !idle && c.version == "HTTP/1.0" && c.said == "":

@@ -37,8 +37,9 @@
 // A [Flow] is fed the segments of one connection in order and says what each
 // is. A zero-window probe has the same bytes as a keepalive probe, and a
 // retransmitted byte looks much like one; Flow tells them apart by the rule of
-// the sending kernel, which probes only while everything sent has been
-// acknowledged and the peer's window is open.
+// the sending kernel, which sends keepalive probes only while everything has
+// been acknowledged and no data waits to be sent. What waits does not show in
+// packets: behind a closed window Flow takes it that something does.
 //
 // # Use from another module
 //

@@ -57,8 +57,10 @@ type Meaning struct {
 //
 // A keepalive probe is told by the sender's own rule (tcp_keepalive_timer and
 // tcp_xmit_probe_skb in Linux's net/ipv4): its sequence number is one below
-// the next, all that was sent has been acknowledged, and the peer's window is
-// open. With the window closed the same bytes are a zero-window probe. Either
+// the next, and all that was sent has been acknowledged. With the peer's window
+// closed a zero-window probe has the same bytes: the kernel sends that kind if
+// data waits for the window, which no packet shows. Flow takes it that data
+// does. Either
 // acknowledges all that its sender has received: what acknowledges less than
 // was acknowledged before is an old segment, late or captured twice.
 func (f *Flow) Next(from int, s Segment) Meaning {

@@ -34,25 +34,16 @@ func Create(name, iface, application string) (*Writer, error) {
 	return &Writer{f, ng}, nil
 }
 
-// Write adds a packet.
+// Write adds a packet. Errors name the file.
 func (w *Writer) Write(p Packet) error {
-	err := w.ng.WritePacket(gopacket.CaptureInfo{
+	return w.ng.WritePacket(gopacket.CaptureInfo{
 		Timestamp: p.Time, CaptureLength: len(p.Data), Length: p.Length,
 	}, p.Data)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", w.file.Name(), err)
-	}
-	return nil
 }
 
 // Flush makes the file complete as far as it goes, for someone who reads it
 // while it grows.
-func (w *Writer) Flush() error {
-	if err := w.ng.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", w.file.Name(), err)
-	}
-	return nil
-}
+func (w *Writer) Flush() error { return w.ng.Flush() }
 
 // Close completes the file.
 func (w *Writer) Close() error { return errors.Join(w.Flush(), w.file.Close()) }

@@ -32,38 +32,58 @@ func Main(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return a.exit(err)
 	}
+	// A closed pipe is an error of the write that meets it, and not the end of
+	// the process: files and namespaces are to be left complete.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := a.context()
 	defer cancel(nil)
 	root := a.root()
+	out := &checked{Writer: stdout}
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	return a.exit(root.ExecuteContext(ctx))
+	if err = root.ExecuteContext(ctx); err == nil {
+		err = out.err
+	}
+	return a.exit(err)
+}
+
+// checked remembers the first error, which cobra's help does not tell.
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 // errInterrupted ends the context of a command that ^C or a like signal stops.
 var errInterrupted = errors.New("interrupted")
 
-// context ends with the first signal that asks kax to stop; a second one kills
-// it. Inside a namespace of its own the parent passes signals on, or ^C on a
-// terminal would arrive twice.
+// context ends with the first signal that asks kax to stop; a second ^C kills
+// it. Inside a namespace of its own the parent decides: a signal to the whole
+// process group, as from a terminal, arrives at both.
 func (a *app) context() (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := netns.StopSignals()
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		if a.child == nil {
+			signal.Reset(os.Interrupt)
+		}
+	}()
 	if a.child != nil {
-		signal.Ignore(syscall.SIGINT)
 		go func() {
 			a.child.Wait()
 			cancel(errInterrupted)
 		}()
-		return ctx, cancel
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		<-signals
-		cancel(errInterrupted)
-		signal.Stop(signals)
-	}()
 	return ctx, cancel
 }
 
@@ -82,27 +102,49 @@ nothing else:
 Start with "kax demo". A duration is Go's (1m30s) or bare seconds (90).`,
 		Example:           "  kax demo\n  kax http serve\n  kax help demo",
 		Args:              a.subcommand,
-		RunE:              showHelp,
+		RunE:              a.run(showHelp),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.Version = a.version
+	root.SetVersionTemplate(a.versionLine())
 	root.AddCommand(a.demoCmd(), a.httpCmd(), a.versionCmd())
+	root.SetHelpCommand(a.helpCmd(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "help":
-			c.Example = "  kax help demo"
-		case "completion":
+		if c.Name() == "completion" {
 			c.Example = "  kax completion bash"
+			c.Args, c.RunE = a.subcommand, a.run(showHelp)
 			for _, shell := range c.Commands() {
 				shell.Example = "  kax completion " + shell.Name()
 			}
 		}
 	}
 	return root
+}
+
+// helpCmd is cobra's own, but for a command that is not there: that is a
+// mistake, and no help.
+func (a *app) helpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "help about any command",
+		Example: "  kax help demo",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil {
+				err = a.subcommand(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // run marks that the command line was good: what fails from now on is no
@@ -115,6 +157,16 @@ func (a *app) run(f func(*cobra.Command, []string) error) func(*cobra.Command, [
 }
 
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// atMost refuses more arguments than a command takes.
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%s: unexpected argument %q", cmd.CommandPath(), args[n])
+		}
+		return nil
+	}
+}
 
 // subcommand refuses an argument where a command is due.
 func (a *app) subcommand(cmd *cobra.Command, args []string) error {

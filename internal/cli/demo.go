@@ -59,13 +59,13 @@ forbidden too, without packets, from the kernel's counters.`,
   kax demo --probe-from both --list
   kax demo --json --only probe,probe-answer
   kax demo --tcpdump`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error { return a.demo(cmd, f) }),
 	}
 	f.tcp.register(cmd)
 	fs := cmd.Flags()
 	fs.Var(oneOf(&f.probeFrom, string(timeline.Client), string(timeline.Server), "both"), "probe-from", "who has TCP keepalive on")
-	fs.StringVar(&f.listen, "listen", "", "the server's `address`; port 0 takes a free one (default 127.0.0.1:3000)")
+	fs.StringVar(&f.listen, "listen", "", "the server's `address`; without a host it is loopback, port 0 takes a free one (default 127.0.0.1:3000)")
 	fs.BoolVar(&f.ipv6, "ipv6", false, "use IPv6: listen on [::1]:3000")
 	fs.Var(duration(&f.demo.IdleTimeout, positive), "idle-timeout", "the server closes a connection that is idle for so long")
 	fs.Var(durations(&f.demo.Pauses), "pause", "the client's pauses between requests, in turn")
@@ -83,14 +83,17 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 	if err := f.out.check(); err != nil {
 		return err
 	}
-	listen, err := listenAddress(f.listen, f.ipv6)
+	network, listen, err := listenAddress(f.listen, f.ipv6)
 	if err != nil {
 		return err
 	}
-	f.demo.Listen = listen
+	f.demo.Network, f.demo.Listen = network, listen
 	settings, err := f.tcp.settings(cmd)
 	if err != nil {
 		return err
+	}
+	if f.tcp.off && cmd.Flags().Changed("probe-from") {
+		return contradiction("no-keepalive", "probe-from")
 	}
 	if f.probeFrom != string(timeline.Server) {
 		f.demo.Client = settings
@@ -125,30 +128,36 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 	})
 }
 
-// listenAddress completes an address: without a host it is loopback, which
-// nobody else can reach.
-func listenAddress(addr string, ipv6 bool) (string, error) {
-	host, port := "127.0.0.1", "3000"
+// listenAddress completes an address, and says by which network to listen:
+// "tcp" would make IPv6 of 0.0.0.0. Without a host it is loopback, which nobody
+// else can reach.
+func listenAddress(addr string, ipv6 bool) (network, address string, err error) {
+	network, host, port := "tcp4", "127.0.0.1", "3000"
 	if ipv6 {
-		host = "::1"
+		network, host = "tcp6", "::1"
 	}
 	if addr != "" {
 		h, p, err := net.SplitHostPort(addr)
 		if err != nil {
-			return "", usage(fmt.Errorf("--listen %q: must be host:port, as in 127.0.0.1:3000 or [::1]:3000", addr))
+			return "", "", usage(fmt.Errorf("--listen %q: must be host:port, as in 127.0.0.1:3000 or [::1]:3000", addr))
 		}
 		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 65535 {
-			return "", usage(fmt.Errorf("--listen %q: the port must be from 0 to 65535", addr))
+			return "", "", usage(fmt.Errorf("--listen %q: the port must be from 0 to 65535", addr))
 		}
 		port = p
 		if h != "" {
 			host = h
 		}
-		if ip := net.ParseIP(host); ipv6 && ip != nil && ip.To4() != nil {
-			return "", usage(fmt.Errorf("--listen %q: an IPv4 address, with --ipv6", addr))
+		switch ip := net.ParseIP(host); {
+		case ipv6 && (ip == nil || ip.To4() != nil):
+			return "", "", usage(fmt.Errorf("--listen %q: not an IPv6 address, with --ipv6", addr))
+		case ip == nil:
+			network = "tcp" // whatever the name stands for
+		case ip.To4() == nil:
+			network = "tcp6"
 		}
 	}
-	return net.JoinHostPort(host, port), nil
+	return network, net.JoinHostPort(host, port), nil
 }
 
 // listenHint says what to do where a server could not listen.
@@ -157,7 +166,9 @@ func listenHint(err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return withHint(err, "something listens there already; --listen 127.0.0.1:0 takes a free port")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return withHint(err, "no interface has this address; a network namespace of kax's own has loopback only")
+		return withHint(err, "no interface here has this address; a network namespace of kax's own has loopback only")
+	case errors.As(err, new(*net.DNSError)):
+		return withHint(err, "give --listen an address of this machine, as in 127.0.0.1:3000")
 	case errors.Is(err, syscall.EACCES):
 		return withHint(err, "ports below 1024 take root; --listen 127.0.0.1:0 takes a free port")
 	}
@@ -193,7 +204,7 @@ func (a *app) tcpdump(f packetFlags, listen string) error {
 	if f.source == string(timeline.Counters) {
 		return nil // on the host's network, whoever may capture there
 	}
-	fmt.Fprintln(a.stderr, "kax: as this user kax captures in a network namespace of its own: on the host, tcpdump does not see those packets")
+	fmt.Fprintln(a.stderr, "kax: as this user kax captures in a network namespace of its own, where it may make one: on the host, tcpdump does not see those packets")
 	fmt.Fprintln(a.stderr, "hint: run kax demo as root, or with --source counters, for packets on the host's lo")
 	return nil
 }

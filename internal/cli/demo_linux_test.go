@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -256,8 +259,18 @@ func TestDemoStops(t *testing.T) {
 		{"userns", asIs, true},
 		{"counters", bare, false},
 	} {
-		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-			t.Run(tc.name+" "+sig.String(), func(t *testing.T) {
+		for _, how := range []struct {
+			name  string
+			sig   syscall.Signal
+			group bool // as from a terminal, and from timeout(1)
+		}{
+			{"SIGINT", syscall.SIGINT, false},
+			{"SIGINT to the group", syscall.SIGINT, true},
+			{"SIGTERM", syscall.SIGTERM, false},
+			{"SIGTERM to the group", syscall.SIGTERM, true},
+			{"SIGHUP to the group", syscall.SIGHUP, true},
+		} {
+			t.Run(tc.name+" "+how.name, func(t *testing.T) {
 				t.Parallel()
 				args := quick()
 				file := ""
@@ -269,9 +282,14 @@ func TestDemoStops(t *testing.T) {
 				if tc.user {
 					cmd = ordinary(cmd)
 				}
+				cmd.SysProcAttr.Setpgid = true
 				run := start(t, cmd)
 				run.until(t, `"probe"`)
-				if err := cmd.Process.Signal(sig); err != nil {
+				pid := cmd.Process.Pid
+				if how.group {
+					pid = -pid
+				}
+				if err := syscall.Kill(pid, how.sig); err != nil {
 					t.Fatal(err)
 				}
 				res := run.end(t)
@@ -279,8 +297,11 @@ func TestDemoStops(t *testing.T) {
 					t.Errorf("stopped: %s", res)
 				}
 				r := parse(t, res)
-				if r.summary.Requests != 3 {
-					t.Errorf("%d requests before the signal", r.summary.Requests)
+				if n := r.summary.Requests; n < 3 || n > 4 {
+					t.Errorf("%d requests before the signal", n)
+				}
+				if last := r.steps[len(r.steps)-1]; last.Name != "stop" {
+					t.Errorf("the timeline does not say that the run was cut: %+v", last)
 				}
 				for _, c := range r.conns {
 					if c.Close == timeline.NotYet {
@@ -329,10 +350,68 @@ func TestDemoEndsWithItsParent(t *testing.T) {
 	_ = run.end(t)
 }
 
+// Whoever reads a part of the output and goes leaves a complete file behind.
+func TestDemoIntoAClosedPipe(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	file := sharedDir(t) + "/cut.pcapng"
+	cmd := kax(freshNet, quick("-w", file)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"probe"`) {
+	}
+	out.Close()
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || stderr.String() != "" {
+		t.Errorf("%v, stderr %q", err, stderr.String())
+	}
+	if n := packetsIn(t, file); n < 20 {
+		t.Errorf("%d packets in the file", n)
+	}
+}
+
+// What others do with the server meanwhile is not the demo's story.
+func TestDemoAmongOthers(t *testing.T) {
+	t.Parallel()
+	need.Root(t) // a second program has to get into the same namespace
+	err := netns.Do(func() error {
+		run := start(t, kax(asIs, quick("--listen", "0.0.0.0:3000")...))
+		run.until(t, `"name":"keep"`)
+		// This goroutine's thread is in the same network.
+		c, err := net.Dial("tcp", "127.0.0.1:3000")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			return err
+		}
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			return err
+		}
+		r := parse(t, run.end(t))
+		if got := r.header.Settings.Server; got != "127.0.0.1:3000" {
+			t.Errorf("server %s", got)
+		}
+		checkStory(t, r, timeline.Client)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDemoFor(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
-	res := run(t, kax(freshNet, quick("--for", "300ms")...))
+	res := run(t, kax(freshNet, quick("--for", "900ms")...))
 	if r := parse(t, res); res.code != 0 || r.summary.Requests != 3 {
 		t.Error(res)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Exit codes; docs/records.md and the reference list them.
@@ -28,14 +29,18 @@ func withHint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
 }
 
-// coded is an error with an exit code of its own. Without a text the process
-// has said what there is to say.
+// coded is an error with an exit code of its own.
 type coded struct {
 	error
 	code int
 }
 
 func (c coded) Unwrap() error { return c.error }
+
+// silent is the exit code of a run that has said what there is to say.
+type silent int
+
+func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
 func usage(err error) error { return coded{err, exitUsage} }
 
@@ -46,17 +51,20 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	if s := silent(0); errors.As(err, &s) {
+		return int(s)
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitFailed // whoever read the output has seen enough
+	}
 	code := exitFailed
 	if c := (coded{}); errors.As(err, &c) {
 		code = c.code
-		if c.error == nil {
-			return code
-		}
 	} else if errors.Is(err, errInterrupted) {
 		code = exitInterrupted
 	} else if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrPermission) {
 		code = exitUnable
-	} else if !a.running {
+	} else if !a.running && !errors.As(err, new(*os.PathError)) {
 		code = exitUsage // cobra's own verdict on the command line
 	}
 	fmt.Fprintf(a.stderr, "kax: %s\n", strings.TrimSpace(err.Error()))

@@ -53,7 +53,11 @@ func (f *tcpFlags) settings(cmd *cobra.Command) (tcpka.Settings, error) {
 		if f.off {
 			return tcpka.Settings{}, contradiction("no-keepalive", name)
 		}
-		s.Enabled = s.Enabled || name != "keepalive"
+		if name == "keepalive" {
+			f.off = !f.on // --keepalive=false
+			continue
+		}
+		s.Enabled = true
 	}
 	if f.off {
 		return tcpka.Settings{}, nil
@@ -147,6 +151,8 @@ func (f *packetFlags) register(cmd *cobra.Command) {
 // check refuses combinations that cannot be had anywhere.
 func (f *packetFlags) check() error {
 	switch {
+	case f.write == "-":
+		return usage(errors.New("--write: stdout has the timeline; give a file"))
 	case f.write != "" && f.source == string(timeline.Counters):
 		return usage(errors.New("--write needs packets, and --source counters has none"))
 	case f.netns && f.source == string(timeline.Counters):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ func (a *app) httpCmd() *cobra.Command {
 		Short:   "HTTP persistent connections by themselves",
 		Example: "  kax http serve",
 		Args:    a.subcommand,
-		RunE:    showHelp,
+		RunE:    a.run(showHelp),
 	}
 	cmd.AddCommand(a.serveCmd())
 	return cmd
@@ -50,7 +51,7 @@ of accepted connections is off unless one of its flags is given.`,
   kax http serve 127.0.0.1:8080 --idle-timeout 5s
   kax http serve --close-with rst
   kax http serve '[::1]:3000' --keepidle 10s`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if f.listen != "" {
@@ -64,13 +65,13 @@ of accepted connections is off unless one of its flags is given.`,
 	f.tcp.register(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "", "the `address`, like ADDR; port 0 takes a free one")
-	fs.Var(duration(&f.cfg.IdleTimeout, notNegative), "idle-timeout", "close a connection that is idle for so long; 0 is never")
+	fs.Var(duration(&f.cfg.IdleTimeout, notNegative), "idle-timeout", "close a connection that carries no request for so long; 0 is never")
 	fs.Var(oneOf(&f.cfg.CloseWith, httpka.FIN, httpka.RST), "close-with", "how /close says goodbye")
 	return cmd
 }
 
 func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
-	addr, err := listenAddress(f.listen, false)
+	network, addr, err := listenAddress(f.listen, false)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
 		return err
 	}
 	ctx := cmd.Context()
-	l, err := settings.ListenConfig().Listen(ctx, "tcp", addr)
+	l, err := settings.ListenConfig().Listen(ctx, network, addr)
 	if err != nil {
 		return listenHint(err)
 	}
@@ -88,7 +89,7 @@ func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
 		return err
 	}
 	f.cfg.ErrorLog = log.New(a.stderr, "kax: ", 0)
-	f.cfg.OnEvent = (&serveLog{app: a, ids: map[string]int{}}).event
+	f.cfg.OnEvent = (&serveLog{app: a, ids: map[[2]netip.AddrPort]int{}}).event
 	srv := httpka.NewServer(f.cfg)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -109,30 +110,34 @@ func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
 type serveLog struct {
 	app  *app
 	mu   sync.Mutex
-	ids  map[string]int // by client address, while open
+	ids  map[[2]netip.AddrPort]int // by both addresses, while open
 	next int
 }
 
 func (s *serveLog) event(e httpka.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	client := e.Client.String()
+	conn := [2]netip.AddrPort{e.Client, e.Server}
 	if e.Kind == httpka.Opened {
 		s.next++
-		s.ids[client] = s.next
+		s.ids[conn] = s.next
 	}
-	id := s.ids[client]
+	id := s.ids[conn]
 	text := ""
 	switch e.Kind {
 	case httpka.Opened:
-		text = "open from " + client
+		text = "open from " + e.Client.String()
 	case httpka.Response:
-		text = fmt.Sprintf("%s %s → %d, request %d on this connection", view.Clean(e.Method), view.Clean(e.Target), e.Status, e.Nth)
+		asked := view.Clean(e.Method + " " + e.Target)
+		if e.Method == "" {
+			asked = "a request that is none" // net/http refuses it before any handler
+		}
+		text = fmt.Sprintf("%s → %d, request %d on this connection", asked, e.Status, e.Nth)
 		if e.Connection != "" {
 			text += ", Connection: " + e.Connection
 		}
 	case httpka.Closed:
-		delete(s.ids, client)
+		delete(s.ids, conn)
 		text = "closed: " + e.Reason
 		if e.Idle > 0 {
 			text += ", " + timeline.Brief(e.Idle) + " after the last response"

@@ -41,7 +41,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 	if wants(timeline.UserNS) || f.netns {
 		code, err := netns.Run(f.source == string(timeline.UserNS))
 		if err == nil {
-			return coded{nil, code}
+			return silent(code)
 		}
 		if !errors.Is(err, netns.ErrRefused) {
 			return err
@@ -80,7 +80,7 @@ func refused(refusals []error) error {
 func (a *app) inside(run func(place) error) error {
 	live, err := openInside()
 	if readyErr := a.child.Ready(err); err != nil || readyErr != nil {
-		return coded{nil, exitUnable} // the parent goes on, or is gone
+		return silent(exitUnable) // the parent goes on, or is gone
 	}
 	p := place{source: timeline.AFPacket, private: true, live: live}
 	if a.child.UserNS {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -20,7 +21,14 @@ func TestUsage(t *testing.T) {
 		hint string
 	}{
 		{"demo --bogus", 2, "unknown flag: --bogus", "--help"},
-		{"demo more", 2, `unknown command "more"`, "--help"},
+		{"demo more", 2, `unexpected argument "more"`, "--help"},
+		{"help demmo", 2, `unknown command "demmo"`, "did you mean demo?"},
+		{"completion ksh", 2, `unknown command "ksh"`, "--help"},
+		{"demo --keepalive=false --keepidle 3", 2, "--no-keepalive and --keepidle", ""},
+		{"demo --no-keepalive --probe-from both", 2, "--no-keepalive and --probe-from", ""},
+		{"demo --write -", 2, "--write", ""},
+		{"demo --ipv6 --listen localhost:0", 2, "not an IPv6 address", ""},
+		{"demo --source counters --listen no.such.host.invalid:0", 1, "no.such.host.invalid", "an address of this machine"},
 		{"dmo", 2, `unknown command "dmo"`, "did you mean demo?"},
 		{"http serv", 2, `unknown command "serv" for "kax http"`, "did you mean serve?"},
 		{"demo --keepidle -1", 2, "--keepidle", ""},
@@ -44,12 +52,12 @@ func TestUsage(t *testing.T) {
 		{"demo --source counters --write x.pcapng", 2, "--write needs packets", ""},
 		{"demo --listen 3000", 2, "host:port", ""},
 		{"demo --listen 127.0.0.1:70000", 2, "from 0 to 65535", ""},
-		{"demo --ipv6 --listen 127.0.0.1:3000", 2, "IPv4", ""},
+		{"demo --ipv6 --listen 127.0.0.1:3000", 2, "not an IPv6 address", ""},
 		{"demo --tcpdump --listen 127.0.0.1:0", 2, "the port", ""},
-		{"demo --source counters --listen 192.0.2.1:3000", 1, "192.0.2.1", "no interface has this address"},
+		{"demo --source counters --listen 192.0.2.1:3000", 1, "192.0.2.1", "no interface here has this address"},
 		{"http serve --keepcnt 128", 2, "from 1 to 127", ""},
 		{"http serve 127.0.0.1:1 --listen 127.0.0.1:2", 2, "give one of them", ""},
-		{"http serve 127.0.0.1:0 more", 2, "accepts at most 1 arg", ""},
+		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			t.Parallel()
@@ -62,6 +70,25 @@ func TestUsage(t *testing.T) {
 				t.Errorf("%d lines, want an error and a hint: %s", n, res)
 			}
 		})
+	}
+}
+
+// An output that cannot be written is a failure, and no mistake in the usage.
+func TestFullOutput(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"version", "help", "completion bash", "http"} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		cmd := kax(asIs, strings.Fields(args)...)
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		_ = cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != 1 {
+			t.Errorf("%s: exit code %d, %s", args, code, stderr.String())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -21,15 +22,19 @@ func version() string {
 	return v
 }
 
+func (a *app) versionLine() string {
+	return fmt.Sprintf("kax %s %s %s/%s\n", a.version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func (a *app) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "print the version of kax and of Go",
 		Example: "  kax version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "kax %s %s %s/%s\n", a.version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		Args:    atMost(0),
+		RunE: a.run(func(*cobra.Command, []string) error {
+			_, err := io.WriteString(a.stdout, a.versionLine())
 			return err
-		},
+		}),
 	}
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -17,6 +18,7 @@ import (
 // Demo tells the whole story: a connection for each request, a connection for
 // many, and one that is alive and closed all the same.
 type Demo struct {
+	Network     string         // tcp, tcp4 or tcp6
 	Listen      string         // the HTTP server's address
 	Client      tcpka.Settings // TCP keepalive of the client's sockets
 	Server      tcpka.Settings // and of the server's
@@ -32,14 +34,19 @@ const (
 	keepRequests  = 3
 )
 
-// requestTimeout bounds a request to a server in the same process.
-const requestTimeout = 10 * time.Second
+// Bounds of what takes a moment between a client and a server of one process.
+const (
+	requestTimeout = 10 * time.Second
+	closeTimeout   = 5 * time.Second
+)
 
 // Run plays the acts. It returns nil when they are over, or when the deadline
 // of ctx is; another end of ctx is an error. The timeline is complete in
 // either case.
 func (d Demo) Run(ctx context.Context, env Env) error {
-	listener, err := d.Server.ListenConfig().Listen(ctx, "tcp", d.Listen)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	listener, err := d.Server.ListenConfig().Listen(ctx, d.Network, d.Listen)
 	if err != nil {
 		return err // names the address
 	}
@@ -50,7 +57,7 @@ func (d Demo) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	settings.Private = env.Private
-	s, err := openStage(env, addr, settings)
+	s, err := openStage(env, addr, settings, cancel)
 	if err != nil {
 		return err
 	}
@@ -76,14 +83,19 @@ func (d Demo) Run(ctx context.Context, env Env) error {
 
 	err = d.acts(ctx, s, client, "http://"+addr.String())
 
+	if ctx.Err() != nil {
+		s.step("stop", "the run ends here, and kax closes what is open")
+	}
+	// Connections first: an open one may still probe.
 	client.Close()
-	waitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	errs := []error{err, client.Wait(waitCtx), srv.Shutdown(waitCtx), <-served, s.close()}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	closeCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer stop()
+	if waitErr := client.Wait(closeCtx); waitErr != nil {
+		err = errors.Join(err, fmt.Errorf("wait for the client's connections to close: %w", waitErr))
+	}
+	err = errors.Join(err, srv.Shutdown(closeCtx), <-served)
+	if err = errors.Join(err, s.close()); err != nil {
+		return err
 	}
 	return done(ctx)
 }
@@ -102,7 +114,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		return nil
 	}
 
-	s.step("close", "%d requests, and the server closes after each", closeRequests)
+	s.step("close", "%d requests, each answered with Connection: close", closeRequests)
 	for range closeRequests {
 		if ctx.Err() != nil {
 			return nil
@@ -210,6 +222,7 @@ func (d Demo) dialer(s *stage, want timeline.KeepaliveOptions) func(context.Cont
 			conn.Close()
 			return nil, err
 		}
+		s.own(conn.LocalAddr())
 		return s.watch(conn, true)
 	}
 }
@@ -228,11 +241,16 @@ func (l watchedListener) Accept() (net.Conn, error) {
 	return l.s.watch(c, false)
 }
 
+func addrPort(a net.Addr) netip.AddrPort {
+	ap := a.(*net.TCPAddr).AddrPort() // of a TCP socket
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
 // target is where a client reaches a listener: one that listens everywhere is
 // reached over loopback.
 func target(a net.Addr) netip.AddrPort {
-	ap := a.(*net.TCPAddr).AddrPort()
-	ip := ap.Addr().Unmap()
+	ap := addrPort(a)
+	ip := ap.Addr()
 	if ip.IsUnspecified() {
 		ip = netip.MustParseAddr("127.0.0.1")
 		if a.(*net.TCPAddr).IP.To4() == nil {

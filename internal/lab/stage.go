@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"kax/httpka"
@@ -36,8 +37,9 @@ type stage struct {
 	tracker *timeline.Tracker
 	watcher counters.Watcher // used without packets
 	writer  *capture.Writer  // or nil
+	clients sync.Map         // netip.AddrPort of each connection's client
 
-	writeErr error // the first, after which nothing more is written
+	writeErr error // of the writer; ends the run
 	packets  int
 	probes   int // the kernel's count at the start
 
@@ -46,8 +48,9 @@ type stage struct {
 }
 
 // openStage begins the timeline: everything about the server's address from
-// now on.
-func openStage(env Env, server netip.AddrPort, settings timeline.Settings) (*stage, error) {
+// now on. It calls failed where it can go on no longer.
+func openStage(env Env, server netip.AddrPort, settings timeline.Settings, failed func(error)) (*stage, error) {
+	started := time.Now().Round(0) // before the first packet can come
 	s := &stage{env: env, server: server, stop: make(chan time.Time, 1), done: make(chan error, 1)}
 	if env.Private {
 		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
@@ -69,10 +72,16 @@ func openStage(env Env, server netip.AddrPort, settings timeline.Settings) (*sta
 		}
 	}
 	s.tracker = timeline.NewTracker(timeline.Header{
-		Version: env.Version, Command: env.Command, Started: time.Now().Round(0),
+		Version: env.Version, Command: env.Command, Started: started,
 		Source: env.Source, Settings: settings,
 	}, env.Emit)
-	go func() { s.done <- s.pump() }()
+	go func() {
+		err := s.pump()
+		if err != nil {
+			failed(err)
+		}
+		s.done <- err
+	}()
 	return s, nil
 }
 
@@ -90,12 +99,17 @@ func (s *stage) close() error {
 	var kernelProbes *int
 	if s.env.Private {
 		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
+		if err == nil {
+			n -= s.probes
+			kernelProbes = &n
+		}
 		errs = append(errs, err)
-		n -= s.probes
-		kernelProbes = &n
 	}
 	s.tracker.Finish(dropped, kernelProbes)
-	return errors.Join(append(errs, s.writeErr, s.closeWriter())...)
+	if closeErr := s.closeWriter(); s.writeErr == nil {
+		errs = append(errs, closeErr)
+	}
+	return errors.Join(errs...)
 }
 
 func (s *stage) closeWriter() error {
@@ -110,10 +124,25 @@ func (s *stage) step(name, format string, args ...any) {
 	s.merge.Now(func(at time.Time) { s.tracker.Step(at, name, fmt.Sprintf(format, args...)) })
 }
 
+// own makes a client's address part of the experiment. Whoever else uses the
+// server meanwhile is not.
+func (s *stage) own(client net.Addr) {
+	s.clients.Store(addrPort(client), nil)
+}
+
+func (s *stage) owns(client netip.AddrPort) bool {
+	_, ok := s.clients.Load(client)
+	return ok
+}
+
 // http takes what a program tells. The stage's clock stamps it, so that
 // nothing which happens later can be released before it.
 func (s *stage) http(e httpka.Event) {
-	s.merge.Now(func(at time.Time) { s.tracker.HTTP(at, e) })
+	s.merge.Now(func(at time.Time) {
+		if s.owns(e.Client) {
+			s.tracker.HTTP(at, e)
+		}
+	})
 }
 
 // watch gives a connection to the counters, where they are all there is.
@@ -142,8 +171,14 @@ func (s *stage) pump() error {
 		}
 		s.merge.Release(now.Add(-settle))
 		if ending && now.Add(-settle).After(end) {
-			s.merge.Release(now)
+			s.merge.Drain()
 			return nil
+		}
+		if s.writer != nil && s.writeErr == nil {
+			s.writeErr = s.writer.Flush() // for someone who reads it while it grows
+		}
+		if s.writeErr != nil {
+			return s.writeErr
 		}
 		select {
 		case end = <-s.stop:
@@ -186,16 +221,26 @@ func (s *stage) wait() error {
 	return err
 }
 
-// keep gives a packet its place. What else uses the port on other addresses is
-// not this experiment's.
+// keep gives a packet its place.
 func (s *stage) keep(p capture.Packet) {
 	var seg wire.Segment
-	if wire.DecodeEthernet(p.Data, &seg) != nil || seg.Src != s.server && seg.Dst != s.server {
+	if wire.DecodeEthernet(p.Data, &seg) != nil {
 		return
+	}
+	client := seg.Src
+	if client == s.server {
+		client = seg.Dst
+	} else if seg.Dst != s.server {
+		return // the port, on another address
 	}
 	p.Data = slices.Clone(p.Data)
 	seg.Payload = nil
 	s.merge.At(p.Time, func(at time.Time) {
+		// Only now: a connection's first packets come before its dialler knows
+		// the address.
+		if !s.owns(client) {
+			return
+		}
 		s.packets++
 		s.tracker.Packet(at, s.packets, &seg)
 		if s.writer != nil && s.writeErr == nil {
@@ -205,6 +250,9 @@ func (s *stage) keep(p capture.Packet) {
 }
 
 func (s *stage) infer(at time.Time, o counters.Observation) {
+	if !s.owns(o.From) && !s.owns(o.To) {
+		return
+	}
 	i := timeline.Inferred{Client: o.From, Server: o.To, Kind: o.Kind, Note: o.Detail}
 	if o.From == s.server {
 		i.Client, i.Server, i.FromServer = o.To, o.From, true

@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -17,15 +18,20 @@ func Do(f func() error) error {
 		// Never unlocked: the runtime ends the thread with the goroutine,
 		// rather than let another one run in the wrong network.
 		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			result <- fmt.Errorf("unshare the network: %w", err)
-			return
-		}
-		if err := LoopbackUp(); err != nil {
-			result <- err
-			return
-		}
-		result <- f()
+		// What runtime.Goexit leaves, as a test's Fatal calls it.
+		err := errors.New("the function did not return")
+		defer func() { result <- err }()
+		err = inNewNetwork(f)
 	}()
 	return <-result
+}
+
+func inNewNetwork(f func() error) error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("unshare the network: %w", err)
+	}
+	if err := LoopbackUp(); err != nil {
+		return err
+	}
+	return f()
 }

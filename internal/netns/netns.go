@@ -6,7 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 )
+
+// StopSignals receives the signals that ask a program to end, but for those
+// that it was started to ignore, as by nohup(1). signal.Stop ends that.
+func StopSignals() chan os.Signal {
+	signals := make(chan os.Signal, 4)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	return signals
+}
 
 // ErrRefused means that the namespace, or what a run needs inside it, could not
 // be had; nothing of the run has happened yet.

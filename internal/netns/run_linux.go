@@ -13,12 +13,12 @@ import (
 )
 
 // Run runs this program again, with the same arguments, in a network namespace
-// of its own, and returns its exit code. Without CAP_SYS_ADMIN, or where it is
+// of its own, and returns its exit code. Without the capabilities for that, or where it is
 // asked for, that takes a user namespace too (user_namespaces(7)), in which the
 // user is root.
 //
-// The first SIGINT, SIGTERM or SIGHUP asks the run to end, the second kills
-// it. It also ends when this process dies, since only a pipe keeps it going.
+// The first SIGINT, SIGTERM or SIGHUP asks the run to end, a SIGINT after it
+// kills. It also ends when this process dies, since only a pipe keeps it going.
 //
 // ErrRefused, with the reason, says that nothing has been run.
 func Run(userNS bool) (code int, err error) {
@@ -55,8 +55,7 @@ func Run(userNS bool) (code int, err error) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signals := StopSignals()
 	defer signal.Stop(signals)
 
 	err = cmd.Start()
@@ -82,10 +81,16 @@ func Run(userNS bool) (code int, err error) {
 		case <-signals:
 			aliveW.Close()
 		}
-		select {
-		case <-done:
-		case <-signals:
-			_ = cmd.Process.Kill()
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				// timeout(1) sends SIGTERM to its child and to the group.
+				if s == os.Interrupt {
+					_ = cmd.Process.Kill()
+				}
+			}
 		}
 	}()
 	err = cmd.Wait()
@@ -99,14 +104,16 @@ func Run(userNS bool) (code int, err error) {
 	return 0, err
 }
 
-// mayMakeNetwork reports CAP_SYS_ADMIN in this user namespace (capabilities(7)).
+// mayMakeNetwork reports what it takes to make a network namespace and to
+// capture there, in this user namespace (capabilities(7)).
 func mayMakeNetwork() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return false
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	const needed = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
+	return data[0].Effective&needed == needed
 }
 
 // LoopbackUp turns on lo, which a new namespace has but does not use

@@ -76,7 +76,7 @@ func play(role string, child *Child) int {
 	case stubborn:
 		askParent()
 		child.Wait()
-		askParent()
+		_ = unix.Kill(os.Getppid(), unix.SIGINT) // the only signal that kills
 		select {}
 	case orphan:
 		fmt.Println("ready")

@@ -83,10 +83,11 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 	}
 	switch {
 	case k == tcpka.RST:
-		c.closed(sideNames[side], ByRST)
+		how := ByRST
 		if h.unanswered > 0 {
-			c.rec.Close = Timeout // the kernel's farewell to a peer that answers no more
+			how = Timeout // the kernel's farewell to a peer that answers no more
 		}
+		c.closed(sideNames[side], how)
 		c.over = true
 	case k == tcpka.FIN:
 		h.fin = true

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"container/heap"
+	"math"
 	"sync"
 	"time"
 )
@@ -54,6 +55,10 @@ func (m *Merge) Release(until time.Time) {
 		it.do(it.at)
 	}
 }
+
+// Drain lets everything happen that is left, whatever its time: a wall clock
+// that was set back meanwhile must not lose anything.
+func (m *Merge) Drain() { m.Release(time.Unix(math.MaxInt32, 0)) }
 
 func (m *Merge) pop(until time.Time) (item, bool) {
 	m.mu.Lock()

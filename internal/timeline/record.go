@@ -237,7 +237,7 @@ func (e *Event) Clone() *Event {
 
 // Kinds lists the kinds that events may have.
 func Kinds() []string {
-	kinds := []string{"timeout"}
+	var kinds []string
 	for k := tcpka.Ack; k <= tcpka.RST; k++ {
 		kinds = append(kinds, k.String())
 	}

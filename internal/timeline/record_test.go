@@ -176,7 +176,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	if len(slices.Compact(kinds)) != 20 {
+	if len(slices.Compact(kinds)) != 19 {
 		t.Errorf("kinds: %v", kinds)
 	}
 }

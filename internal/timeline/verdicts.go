@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,17 +19,9 @@ func (t *Tracker) verdicts() []string {
 	say(t.oncePerRequest())
 	say(t.reuse())
 	say(t.crossed())
-	for _, c := range t.all {
-		if len(v) < maxVerdicts-2 {
-			say(c.probed())
-		}
-	}
+	say(t.probed())
 	say(t.unprobed())
-	for _, c := range t.all {
-		if len(v) < maxVerdicts-1 {
-			say(c.idledOut(t))
-		}
-	}
+	say(t.idledOut())
 	if len(v) < maxVerdicts {
 		say(t.late())
 	}
@@ -82,23 +75,15 @@ func (t *Tracker) reuse() string {
 	if t.handshakes.n == 0 && t.sum.Requests == 0 {
 		return ""
 	}
-	var ids []int
-	requests, saved := 0, 0
-	for _, c := range t.all {
-		if n := c.answered(); n > 1 {
-			ids = append(ids, c.rec.ID)
-			requests += n
-			saved += n - 1
-		}
-	}
+	ids, requests := t.reused()
 	cost := "."
 	if t.handshakes.n > 0 {
 		cost = fmt.Sprintf(" (a handshake took %s here; over a network it costs a round trip).", &t.handshakes)
 	}
 	switch {
 	case len(ids) == 0 && t.sum.Reused > 0:
-		return fmt.Sprintf("None of the %d requests was answered on a connection that was used before: %s%s",
-			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
+		return fmt.Sprintf("Of %s %d went out on a connection that was used before, and none was answered there: %s%s",
+			count(t.sum.Requests, "request"), t.sum.Reused, count(t.sum.Connections, "handshake"), cost)
 	case len(ids) == 0 && t.sum.Requests > 1:
 		return fmt.Sprintf("None of the %d requests reused a connection: %s%s",
 			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
@@ -106,7 +91,19 @@ func (t *Tracker) reuse() string {
 		return ""
 	}
 	return fmt.Sprintf("%s used %s: %s saved%s",
-		count(requests, "request"), lower(connections(ids)), count(saved, "handshake"), cost)
+		count(requests, "request"), lower(connections(ids)), count(requests-len(ids), "handshake"), cost)
+}
+
+// reused returns the connections that carried more than one request to an
+// answer, and how many.
+func (t *Tracker) reused() (ids []int, requests int) {
+	for _, c := range t.all {
+		if n := c.answered(); n > 1 {
+			ids = append(ids, c.rec.ID)
+			requests += n
+		}
+	}
+	return ids, requests
 }
 
 // answered is how many requests the connection did carry to an answer.
@@ -130,44 +127,61 @@ func (t *Tracker) crossed() string {
 	return fmt.Sprintf("%d requests met the server's close on their way, and the client sent them again on a new connection: it may do so with GET, and not with POST.", lost)
 }
 
-func (c *conn) probed() string {
-	r := c.rec
-	if r.Probes == 0 {
+// probed speaks of the probes and of who has noticed them.
+func (t *Tracker) probed() string {
+	var ids []int
+	probes, answered, byClient, carried, requests, responses := 0, 0, 0, 0, 0, 0
+	for _, c := range t.all {
+		if c.rec.Probes == 0 {
+			continue
+		}
+		ids = append(ids, c.rec.ID)
+		probes += c.rec.Probes
+		answered += c.rec.Answered
+		byClient += c.half[client].probes
+		carried += c.probeBytes
+		requests += c.rec.Requests
+		responses += c.responses
+	}
+	if probes == 0 {
 		return ""
 	}
+	what := count(probes, "probe")
+	if t.header.Source == Counters {
+		what += " (inferred)"
+	}
 	who := "the client"
-	switch n := c.half[client].probes; {
-	case n == 0:
+	switch {
+	case byClient == 0:
 		who = "the server"
-	case n < r.Probes:
-		who = fmt.Sprintf("the client (%d) and the server (%d)", n, r.Probes-n)
+	case byClient < probes:
+		who = fmt.Sprintf("the client (%d) and the server (%d)", byClient, probes-byClient)
 	}
 	answers := "all answered"
 	switch {
-	case r.Probes == 1 && r.Answered == 0:
+	case probes == 1 && answered == 0:
 		answers = "unanswered"
-	case r.Probes == 1:
+	case probes == 1:
 		answers = "answered"
-	case r.Answered == 0:
+	case answered == 0:
 		answers = "none answered"
-	case r.Answered < r.Probes:
-		answers = fmt.Sprintf("%d answered", r.Answered)
+	case answered < probes:
+		answers = fmt.Sprintf("%d answered", answered)
 	}
-	carried := "none carried a byte"
+	bytes := "none carried a byte"
 	switch {
-	case r.Probes == 1 && c.probeBytes > 0:
-		carried = "it carried 1 byte of no meaning"
-	case r.Probes == 1:
-		carried = "it carried no byte"
-	case c.probeBytes > 0:
-		carried = fmt.Sprintf("they carried %s of no meaning", count(c.probeBytes, "byte"))
+	case probes == 1 && carried > 0:
+		bytes = "it carried 1 byte of no meaning"
+	case probes == 1:
+		bytes = "it carried no byte"
+	case carried > 0:
+		bytes = fmt.Sprintf("they carried %s of no meaning", count(carried, "byte"))
 	}
 	saw := ""
-	if c.responses > 0 && c.responses == r.Requests {
-		saw = fmt.Sprintf(", and the HTTP server saw none of it: it answered %s, no more", count(r.Requests, "request"))
+	if responses > 0 && responses == requests {
+		saw = fmt.Sprintf(", and the HTTP server saw none of it: all that it did there was to answer %s", count(requests, "request"))
 	}
-	return fmt.Sprintf("%s from %s crossed connection #%d, %s; %s%s.",
-		count(r.Probes, "probe"), who, r.ID, answers, carried, saw)
+	return fmt.Sprintf("%s from %s crossed %s, %s; %s%s.", what, who, lower(connections(ids)), answers, bytes, saw)
 }
 
 // unprobed says why there was no probe at all.
@@ -178,8 +192,8 @@ func (t *Tracker) unprobed() string {
 	c, s := t.options(client), t.options(server)
 	if !c.Keepalive && !s.Keepalive {
 		text := "No probe was sent: TCP keepalive was off at both ends."
-		if t.sum.Reused > 0 {
-			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", t.sum.Reused, t.sum.Requests)
+		if ids, requests := t.reused(); len(ids) > 0 {
+			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", requests-len(ids), t.sum.Requests)
 		}
 		return text
 	}
@@ -199,17 +213,35 @@ func (t *Tracker) unprobed() string {
 		time.Duration(idle), Brief(longest))
 }
 
-func (c *conn) idledOut(t *Tracker) string {
-	if c.idleClosed.IsZero() || c.lastResponse.IsZero() {
+// idledOut speaks of the server's idle timeout, and of what did not hold it up.
+func (t *Tracker) idledOut() string {
+	var (
+		ids         []int
+		afterHTTP   span // since the last response
+		afterAnswer span // since the last answered probe, where one came later
+	)
+	for _, c := range t.all {
+		if c.idleClosed.IsZero() || c.lastResponse.IsZero() {
+			continue
+		}
+		ids = append(ids, c.rec.ID)
+		afterHTTP.add(c.idleClosed.Sub(c.lastResponse))
+		if c.lastAnswer.After(c.lastResponse) {
+			afterAnswer.add(c.idleClosed.Sub(c.lastAnswer))
+		}
+	}
+	if len(ids) == 0 {
 		return ""
 	}
-	after := Brief(c.idleClosed.Sub(c.lastResponse))
-	if c.lastAnswer.After(c.lastResponse) {
-		return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout, and %s after a probe had been answered: a live peer is not a usable connection.",
-			c.rec.ID, after, Brief(c.idleClosed.Sub(c.lastAnswer)))
+	which, last := "#"+strconv.Itoa(ids[0]), "its last response"
+	if len(ids) > 1 {
+		which, last = lower(connections(ids)), "the last response on each"
 	}
-	return fmt.Sprintf("The server closed #%d %s after its last response, its idle timeout, which only another request would have started anew.",
-		c.rec.ID, after)
+	text := fmt.Sprintf("The server closed %s %s after %s, its idle timeout", which, &afterHTTP, last)
+	if afterAnswer.n > 0 {
+		return text + fmt.Sprintf(", and %s after a probe had been answered: a live peer is not a usable connection.", &afterAnswer)
+	}
+	return text + ", which only another request would have started anew."
 }
 
 func (t *Tracker) late() string {
@@ -219,12 +251,12 @@ func (t *Tracker) late() string {
 		return ""
 	}
 	if t.lateness.min < 0 {
-		return fmt.Sprintf("Probes came between %s and %s after their time.", Brief(t.lateness.min), Brief(t.lateness.max))
+		return fmt.Sprintf("Probes came between %s and %s after the moment that the settings name.", Brief(t.lateness.min), Brief(t.lateness.max))
 	}
 	if t.lateness.n == 1 {
-		return fmt.Sprintf("The probe came %s late: the kernel's timer wheel rounds up.", &t.lateness)
+		return fmt.Sprintf("The probe came %s after the moment that the settings name: the kernel rounds its timers up.", &t.lateness)
 	}
-	return fmt.Sprintf("Probes came %s late and never early: the kernel's timer wheel rounds up.", &t.lateness)
+	return fmt.Sprintf("Probes came %s after the moment that the settings name, and never before it: the kernel rounds its timers up.", &t.lateness)
 }
 
 func (t *Tracker) kernelCount() string {
@@ -234,6 +266,8 @@ func (t *Tracker) kernelCount() string {
 	kernel, seen := *t.sum.KernelProbes, t.sum.Events["probe"]
 	text := fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d", kernel)
 	switch {
+	case kernel == 0 && seen == 0:
+		return "The kernel's own counter (TCPKeepAlive) did not rise: it has sent no probe either."
 	case kernel == seen:
 		return text + ": no probe is missing here."
 	case kernel > seen:
@@ -245,11 +279,15 @@ func (t *Tracker) kernelCount() string {
 // connections names some connections: "Connections #1 and #2".
 func connections(ids []int) string {
 	const most = 4
-	names := make([]string, 0, most)
-	for _, id := range ids[:min(len(ids), most)] {
+	more := len(ids) - most
+	if more <= 1 {
+		more = 0 // the last name is as short as its number
+	}
+	names := make([]string, 0, most+1)
+	for _, id := range ids[:len(ids)-more] {
 		names = append(names, fmt.Sprintf("#%d", id))
 	}
-	if more := len(ids) - most; more > 0 {
+	if more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	if len(names) == 1 {

@@ -56,10 +56,15 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", width-utf8.RuneCountInString(s))
 }
 
-// wrap breaks words into lines of at most width columns. A longer word is cut.
-func wrap(words []string, sep string, width int) []string {
+// wrap puts pieces into lines of at most width columns. A longer piece is broken
+// at its spaces, a longer word cut.
+func wrap(pieces []string, sep string, width int) []string {
 	var lines []string
-	for _, w := range words {
+	for _, w := range pieces {
+		if words := strings.Fields(w); len(words) > 1 && utf8.RuneCountInString(w) > width {
+			lines = append(lines, wrap(words, " ", width)...)
+			continue
+		}
 		w = cut(w, width)
 		last := len(lines) - 1
 		if last >= 0 && utf8.RuneCountInString(lines[last]+sep+w) <= width {

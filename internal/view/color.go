@@ -27,7 +27,7 @@ func styleOf(kind string) style {
 		return cyan
 	case "window-probe", "window-probe-answer":
 		return yellow
-	case "rst", "retransmission", "error", "retry", "timeout":
+	case "rst", "retransmission", "error", "retry":
 		return red
 	case "ack", "syn", "syn-ack", "established":
 		return dim

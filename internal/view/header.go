@@ -94,7 +94,7 @@ func source(h *timeline.Header) string {
 		if h.Settings.Private {
 			return "af_packet: every packet on lo of a network namespace of its own; a tcpdump on the host does not see them"
 		}
-		return "af_packet: every packet on the host's lo; a tcpdump beside it sees the same ones (kax demo --tcpdump)"
+		return "af_packet: every packet on the host's lo; a tcpdump beside it sees the same ones"
 	case timeline.UserNS:
 		return "userns: every packet on lo of a user and network namespace of its own; a tcpdump on the host does not see them"
 	case timeline.Counters:

@@ -22,14 +22,21 @@ func NewList(w io.Writer, o Options) *List { return &List{text: text{w: w, opts:
 // Record shows r.
 func (v *List) Record(r timeline.Record) error { return v.record(r, v) }
 
-func (v *List) step(*strings.Builder, *timeline.Step) {}
+func (v *List) step(b *strings.Builder, s *timeline.Step) {
+	v.headings(b)
+	fmt.Fprintf(b, "%s\n", v.opts.paint(bold, fmt.Sprintf("── %s: %s", Clean(s.Name), Clean(s.Text))))
+}
 
-func (v *List) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event) {
+func (v *List) headings(b *strings.Builder) {
 	if !v.begun {
 		v.begun = true
-		line := fmt.Sprintf("%5s %10s  %-21s %-21s %-5s %s", "no.", "time", "source", "destination", "flags", "meaning")
+		line := fmt.Sprintf("%5s %10s %5s  %-21s %-21s %-5s %s", "no.", "time", "conn", "source", "destination", "flags", "meaning")
 		fmt.Fprintf(b, "\n%s\n", v.opts.paint(bold, line))
 	}
+}
+
+func (v *List) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event) {
+	v.headings(b)
 	e, meanings := tcp, []string{}
 	if tcp != nil {
 		meanings = append(meanings, tcpMeaning(tcp))
@@ -39,13 +46,13 @@ func (v *List) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Ev
 	for _, h := range http {
 		meanings = append(meanings, strings.Join(httpMeaning(h), "  "))
 	}
-	number, src, dst, flags := "", fmt.Sprintf("#%d %s", e.Conn, Clean(string(e.Side))), "", "-"
+	number, src, dst, flags := "", Clean(string(e.Side)), "", "-"
 	if e.Packet > 0 {
 		number = fmt.Sprint(e.Packet)
 	}
 	if e.Segment != nil {
 		src, dst, flags = e.Src.String(), e.Dst.String(), Clean(e.Flags)
 	}
-	fmt.Fprintf(b, "%5s %10.6f  %-21s %-21s %-5s %s\n",
-		number, time.Duration(e.At).Seconds(), src, dst, flags, v.opts.paint(styleOf(e.Kind), strings.Join(meanings, ": ")))
+	fmt.Fprintf(b, "%5s %10.6f %5s  %-21s %-21s %-5s %s\n",
+		number, time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), src, dst, flags, v.opts.paint(styleOf(e.Kind), strings.Join(meanings, ": ")))
 }

@@ -140,14 +140,14 @@ func longRecords() []timeline.Record {
 		}},
 		timeline.Record{Step: &timeline.Step{Name: long, Text: words}})
 	for _, text := range []string{long, words, "é" + long, "short "} {
-		s.tcp(99_999_999, timeline.Client, "data", "SFRPAUEW", 1<<32-1, 1<<32-1, 1<<30, timeline.Event{Note: text, Nth: 1 << 40},
+		s.tcp(99_999_999, timeline.Client, "data", "SFRPAUEW", 1<<32-1, 1<<32-1, 1<<30, timeline.Event{Note: text, Nth: 1 << 30},
 			request(text, text, text, true, at(1e9)), response(200, "HTTP/1.1", text, text))
 		s.event(timeline.Event{At: at(99_999_999), Conn: 1_000_000, Lane: timeline.HTTP, Kind: "error", Note: text})
-		s.event(timeline.Event{At: at(-99_999_999), Conn: 1_000_000, Lane: timeline.TCP, Kind: "probe", Nth: 1 << 40, Note: text})
+		s.event(timeline.Event{At: at(-99_999_999), Conn: 1_000_000, Lane: timeline.TCP, Kind: "probe", Nth: 1 << 30, Note: text})
 	}
 	s.records = append(s.records,
-		timeline.Record{Conn: &timeline.Conn{ID: 1 << 40, Requests: 1 << 40, Reused: 1 << 40, Probes: 1 << 40, ClosedBy: timeline.Side(long)}},
-		timeline.Record{Summary: &timeline.Summary{Packets: 1 << 40, Dropped: 1 << 40, Verdicts: []string{long, words}}})
+		timeline.Record{Conn: &timeline.Conn{ID: 1 << 30, Requests: 1 << 30, Reused: 1 << 30, Probes: 1 << 30, ClosedBy: timeline.Side(long)}},
+		timeline.Record{Summary: &timeline.Summary{Packets: 1 << 30, Dropped: 1 << 30, Verdicts: []string{long, words}}})
 	return s.records
 }
 
