@@ -22,7 +22,7 @@ func Handler(closeWith CloseWith) http.Handler {
 		// net/http gives up a connection with much of a body left unread.
 		_, _ = io.Copy(io.Discard, r.Body) // a failed read shows on the connection
 		if r.Close {                       // the request's own word (RFC 9112 section 9.3)
-			say(w, "not kept: an HTTP/1.0 request has to ask for it, and this one did not; or it said Connection: close\n")
+			say(w, "not kept: this request asked to close, or is HTTP/1.0 and did not ask to keep\n")
 			return
 		}
 		say(w, "kept: this connection may carry another request\n")

@@ -10,7 +10,7 @@ import (
 
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
-	const timeout = 100 * time.Millisecond
+	const timeout = 500 * time.Millisecond
 	rec := newRecorder()
 	_, addr := serve(t, httpka.ServerConfig{IdleTimeout: timeout, OnEvent: rec.tell})
 	c := dialRaw(t, addr)
@@ -74,7 +74,30 @@ func TestNoIdleClose(t *testing.T) {
 	}
 }
 
-// A connection that never sent a request has no idle timeout.
+// net/http by itself would wait for ever for a first request, and for the rest
+// of one.
+func TestNoRequestInTime(t *testing.T) {
+	for _, sent := range []string{"", "GET /keep HTTP/1.1\r\nHost: x\r\n"} {
+		t.Run(sent, func(t *testing.T) {
+			t.Parallel()
+			rec := newRecorder()
+			_, addr := serve(t, httpka.ServerConfig{IdleTimeout: 100 * time.Millisecond, OnEvent: rec.tell})
+			c := dialRaw(t, addr)
+			c.send(sent)
+			if err := c.end(); err != nil {
+				t.Errorf("after the timeout: %v, want EOF", err)
+			}
+			if e := rec.wait(t, httpka.Closed, 1); e.Reason != "no request in time" {
+				t.Errorf("closed: %+v", e)
+			}
+			if n := len(rec.of(httpka.IdleClose)); n != 0 {
+				t.Errorf("%d idle closes of a connection that was not idle", n)
+			}
+		})
+	}
+}
+
+// A connection on which nothing was asked is closed by its client.
 func TestNothingAsked(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()

@@ -1,4 +1,4 @@
-//go:build linux || darwin || freebsd || netbsd || dragonfly || solaris || windows
+//go:build unix || windows
 
 package tcpka
 
@@ -13,9 +13,6 @@ import (
 // setFD sets the times before SO_KEEPALIVE: turning keepalive on starts the
 // timer with the idle time of that moment.
 func setFD(fd uintptr, s Settings) error {
-	if s.UserTimeout != 0 && optUserTimeout == 0 {
-		return fmt.Errorf("set TCP_USER_TIMEOUT: %w on %s", errors.ErrUnsupported, runtime.GOOS)
-	}
 	for _, o := range []struct {
 		name       string
 		opt, value int
@@ -25,8 +22,11 @@ func setFD(fd uintptr, s Settings) error {
 		{"TCP_USER_TIMEOUT", optUserTimeout, int(s.UserTimeout / time.Millisecond)},
 		{"TCP_KEEPIDLE", optIdle, int(s.Idle / time.Second)},
 	} {
-		if o.value == 0 {
+		switch {
+		case o.value == 0:
 			continue
+		case o.opt == 0:
+			return fmt.Errorf("set %s: %w for one socket on %s", o.name, errors.ErrUnsupported, runtime.GOOS)
 		}
 		if err := setInt(fd, syscall.IPPROTO_TCP, o.opt, o.value); err != nil {
 			return fmt.Errorf("setsockopt %s=%d: %w", o.name, o.value, err)

@@ -1,4 +1,4 @@
-//go:build !linux && !darwin && !freebsd && !netbsd && !dragonfly && !solaris && !windows
+//go:build !unix && !windows
 
 package tcpka
 
@@ -8,8 +8,6 @@ import (
 	"runtime"
 )
 
-// OpenBSD has SO_KEEPALIVE but sets its times by sysctl only, for the whole
-// machine: settings of one socket cannot be honoured there.
 func setFD(uintptr, Settings) error {
 	return fmt.Errorf("keepalive times of one socket on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

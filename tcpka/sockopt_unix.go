@@ -1,4 +1,4 @@
-//go:build linux || darwin || freebsd || netbsd || dragonfly || solaris
+//go:build unix
 
 package tcpka
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +76,20 @@ func TestDoReturnsTheError(t *testing.T) {
 	t.Parallel()
 	want := errors.New("from inside")
 	ran := false
-	if err := Do(func() error { ran = true; return want }); ran && !errors.Is(err, want) {
+	err := Do(func() error { ran = true; return want })
+	if !ran {
+		need.Permission(t, "make a network namespace", err)
+	}
+	if !errors.Is(err, want) {
 		t.Errorf("error %v, want %v", err, want)
+	}
+}
+
+// A test's Fatal inside must not hang the test.
+func TestDoEndsWithItsFunction(t *testing.T) {
+	t.Parallel()
+	if err := Do(func() error { runtime.Goexit(); return nil }); err == nil {
+		t.Error("no error of a function that did not return")
 	}
 }
 

@@ -61,6 +61,9 @@ func Run(userNS bool) (code int, err error) {
 	err = cmd.Start()
 	readyW.Close()
 	aliveR.Close()
+	if errors.Is(err, unix.ENOSPC) { // clone(2)
+		err = fmt.Errorf("%w: user namespaces are used up or forbidden (user.max_user_namespaces)", err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
