@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,6 +193,36 @@ func TestHelpExamples(t *testing.T) {
 	walk(a.root())
 }
 
+// Every kax command that README and docs name runs as it stands there.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	docs, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile("`(kax [^`]+)`")
+	seen := map[string]bool{}
+	for _, name := range append(docs, "../../README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+			if line := m[1]; !seen[line] {
+				seen[line] = true
+				t.Run(line, func(t *testing.T) {
+					t.Parallel()
+					example(t, line)
+				})
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("no commands")
+	}
+}
+
 // example runs a line as a shell would, in a network of its own. What runs
 // until ^C gets it.
 func example(t *testing.T, line string) {
@@ -203,7 +235,9 @@ func example(t *testing.T, line string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := start(t, kax(freshNet, strings.Fields(string(words))...))
+	run := kax(freshNet, strings.Fields(string(words))...)
+	run.Dir = t.TempDir() // for the files it writes
+	cmd := start(t, run)
 	if strings.Contains(line, "serve") {
 		cmd.until(t, "http://")
 		if err := cmd.cmd.Process.Signal(syscall.SIGINT); err != nil {

@@ -50,7 +50,6 @@ type stage struct {
 // openStage begins the timeline: everything about the server's address from
 // now on. It calls failed where it can go on no longer.
 func openStage(env Env, server netip.AddrPort, settings timeline.Settings, failed func(error)) (*stage, error) {
-	started := time.Now().Round(0) // before the first packet can come
 	s := &stage{env: env, server: server, stop: make(chan time.Time, 1), done: make(chan error, 1)}
 	if env.Private {
 		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
@@ -72,7 +71,7 @@ func openStage(env Env, server netip.AddrPort, settings timeline.Settings, faile
 		}
 	}
 	s.tracker = timeline.NewTracker(timeline.Header{
-		Version: env.Version, Command: env.Command, Started: started,
+		Version: env.Version, Command: env.Command, Started: time.Now().Round(0),
 		Source: env.Source, Settings: settings,
 	}, env.Emit)
 	go func() {
@@ -90,6 +89,7 @@ func openStage(env Env, server netip.AddrPort, settings timeline.Settings, faile
 func (s *stage) close() error {
 	s.stop <- time.Now()
 	errs := []error{<-s.done}
+	s.merge.Drain() // also what was gathered before an error
 	dropped := 0
 	if s.env.Live != nil {
 		n, err := s.env.Live.Dropped()
@@ -171,7 +171,6 @@ func (s *stage) pump() error {
 		}
 		s.merge.Release(now.Add(-settle))
 		if ending && now.Add(-settle).After(end) {
-			s.merge.Drain()
 			return nil
 		}
 		if s.writer != nil && s.writeErr == nil {

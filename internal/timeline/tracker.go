@@ -56,7 +56,7 @@ func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
 	}
 	m := c.flow.Next(side, tcpka.Segment{
 		Seq: s.Seq, Ack: s.Ack, Len: s.Len, Window: s.Window, Scale: s.Scale,
-		Flags: tcpka.Flags(s.Flags & 0xff),
+		Flags: tcpka.Flags(s.Flags & 0xff), // the same bits by other names
 	})
 	if m.Kind == tcpka.Probe {
 		c.probeBytes += s.Len

@@ -228,6 +228,18 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// wire and tcpka know nothing of each other, and name the same bits.
+func TestFlags(t *testing.T) {
+	for bit, flag := range map[wire.Flags]tcpka.Flags{
+		wire.FIN: tcpka.FlagFIN, wire.SYN: tcpka.FlagSYN, wire.RST: tcpka.FlagRST,
+		wire.PSH: tcpka.FlagPSH, wire.ACK: tcpka.FlagACK,
+	} {
+		if uint8(bit) != uint8(flag) {
+			t.Errorf("%s is %#x in wire and %#x in tcpka", bit, bit, flag)
+		}
+	}
+}
+
 // checkSums holds the totals against the records they sum up.
 func checkSums(t testing.TB, w *world, sum timeline.Summary) {
 	t.Helper()
