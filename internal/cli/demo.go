@@ -44,7 +44,7 @@ func (a *app) demoCmd() *cobra.Command {
 		Long: `Runs an HTTP server and a client in this process, and shows the packets
 between them beside the requests they carry, in three acts:
 
-  close  two requests; the server closes after each: two TCP connections
+  close  two requests, each answered with "Connection: close": two connections
   keep   three requests over one connection, with pauses; the kernel's probes
          go by in between
   idle   nobody asks any more; probes are answered, and the server closes all

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Exit codes; docs/records.md and the reference list them.
+// Exit codes; docs/records.md lists them.
 const (
 	exitOK          = 0
 	exitFailed      = 1
@@ -54,7 +54,7 @@ func (a *app) exit(err error) int {
 	if s := silent(0); errors.As(err, &s) {
 		return int(s)
 	}
-	if errors.Is(err, syscall.EPIPE) {
+	if p := (*os.PathError)(nil); errors.As(err, &p) && p.Path == a.stdout.Name() && errors.Is(p, syscall.EPIPE) {
 		return exitFailed // whoever read the output has seen enough
 	}
 	code := exitFailed
