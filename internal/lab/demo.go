@@ -127,7 +127,11 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		}
 	}
 
-	s.step("keep", "%d requests with pauses of %s; the server keeps the connection", keepRequests, list(d.Pauses))
+	terms := fmt.Sprintf("the server keeps an idle connection for %v", d.IdleTimeout)
+	if d.NoReuse {
+		terms = "the client asks to close after each"
+	}
+	s.step("keep", "%d requests, pauses of %s; %s", keepRequests, list(d.Pauses), terms)
 	for i := range keepRequests {
 		if i > 0 && !pause(ctx, d.Pauses, i-1) {
 			return nil
