@@ -127,11 +127,11 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		}
 	}
 
-	terms := fmt.Sprintf("the server keeps an idle connection for %v", d.IdleTimeout)
+	terms := fmt.Sprintf("the server's idle timeout is %v", d.IdleTimeout)
 	if d.NoReuse {
 		terms = "the client asks to close after each"
 	}
-	s.step("keep", "%d requests, pauses of %s; %s", keepRequests, list(d.Pauses), terms)
+	s.step("keep", "%d requests with pauses of %s; %s", keepRequests, list(d.Pauses), terms)
 	for i := range keepRequests {
 		if i > 0 && !pause(ctx, d.Pauses, i-1) {
 			return nil
@@ -145,7 +145,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		s.step("idle", "nothing to wait for: without reuse no connection is left open")
 		return nil
 	}
-	s.step("idle", "nobody asks any more; the server waits %v, its idle timeout", d.IdleTimeout)
+	s.step("idle", "nobody asks any more, and the server waits for its idle timeout, %v", d.IdleTimeout)
 	_ = client.Wait(ctx) // ends with ctx, if not with the connection
 	return nil
 }
