@@ -43,6 +43,7 @@ func TestDemoTellsTheStory(t *testing.T) {
 		{name: "af_packet, probes from the server", mode: freshNet, flags: []string{"--probe-from", "server"}, source: timeline.AFPacket},
 		{name: "af_packet in an own namespace", mode: freshNet, flags: []string{"--netns"}, source: timeline.AFPacket, netns: true},
 		{name: "userns", mode: asIs, user: true, source: timeline.UserNS, netns: true},
+		{name: "userns, where root has no CAP_NET_RAW", mode: noRaw, source: timeline.UserNS, netns: true},
 		{name: "userns by force", mode: freshNet, flags: []string{"--source", "userns"}, source: timeline.UserNS, netns: true},
 		{name: "counters", mode: bare, source: timeline.Counters},
 		{name: "counters, IPv6", mode: bare, flags: []string{"--ipv6"}, source: timeline.Counters},
