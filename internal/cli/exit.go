@@ -67,7 +67,8 @@ func (a *app) exit(err error) int {
 	} else if !a.running && !errors.As(err, new(*os.PathError)) {
 		code = exitUsage // cobra's own verdict on the command line
 	}
-	fmt.Fprintf(a.stderr, "kax: %s\n", strings.TrimSpace(err.Error()))
+	// errors.Join puts each on a line of its own.
+	fmt.Fprintf(a.stderr, "kax: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	if h := (hinted{}); errors.As(err, &h) {
 		fmt.Fprintf(a.stderr, "hint: %s\n", h.hint)
 	} else if code == exitUsage {

@@ -142,6 +142,9 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 	}
 
 	if d.NoReuse {
+		if client.Wait(ctx) != nil {
+			return nil
+		}
 		s.step("idle", "nothing to wait for: without reuse no connection is left open")
 		return nil
 	}
