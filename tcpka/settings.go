@@ -9,8 +9,8 @@ import (
 )
 
 // The kernel's limits: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT
-// in Linux's include/net/tcp.h. Other systems allow longer times; kax holds to
-// the narrowest, so that settings mean the same everywhere.
+// in Linux's include/net/tcp.h. They hold here on every system, so that settings
+// mean the same everywhere.
 const (
 	MinTime  = time.Second
 	MaxTime  = 32767 * time.Second

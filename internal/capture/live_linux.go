@@ -82,14 +82,6 @@ func (l *Live) makeRing() error {
 	if err := unix.SetsockoptInt(l.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
 		return fmt.Errorf("PACKET_VERSION: %w", err)
 	}
-	// While any socket asks for time stamps the kernel stamps packets as they
-	// arrive, and every packet socket reports that one stamp. Not so TCP on lo
-	// since Linux 5.18: the packets keep their delivery time in the stamp's
-	// place, and each packet socket stamps for itself, a microsecond apart
-	// (tpacket_get_timestamp in net/packet/af_packet.c).
-	if err := unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
-		return fmt.Errorf("SO_TIMESTAMPNS: %w", err)
-	}
 	req := unix.TpacketReq{
 		Block_size: blockSize, Block_nr: frameSize * frameCount / blockSize,
 		Frame_size: frameSize, Frame_nr: frameCount,

@@ -92,7 +92,7 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.tcp.off && cmd.Flags().Changed("probe-from") {
+	if !settings.Enabled && cmd.Flags().Changed("probe-from") {
 		return contradiction("no-keepalive", "probe-from")
 	}
 	if f.probeFrom != string(timeline.Server) {

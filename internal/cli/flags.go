@@ -32,11 +32,6 @@ func (f *tcpFlags) register(cmd *cobra.Command) {
 	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up after so long without an answer, whatever the count (TCP_USER_TIMEOUT)")
 }
 
-// tcpFlagNames are the flags that speak of a keepalive that is on.
-func tcpFlagNames() []string {
-	return []string{"keepalive", "keepidle", "keepintvl", "keepcnt", "user-timeout"}
-}
-
 func inRange(field string) func(time.Duration) error {
 	return func(d time.Duration) error { return tcpka.CheckTime(field, d) }
 }
@@ -44,22 +39,23 @@ func inRange(field string) func(time.Duration) error {
 // settings returns what the flags ask for; giving one of the values turns
 // keepalive on.
 func (f *tcpFlags) settings(cmd *cobra.Command) (tcpka.Settings, error) {
+	changed := cmd.Flags().Changed
+	if f.off && changed("keepalive") {
+		return tcpka.Settings{}, contradiction("no-keepalive", "keepalive")
+	}
+	off := f.off || changed("keepalive") && !f.on // --keepalive=false
 	s := f.set
 	s.Enabled = f.on
-	for _, name := range tcpFlagNames() {
-		if !cmd.Flags().Changed(name) {
+	for _, name := range []string{"keepidle", "keepintvl", "keepcnt", "user-timeout"} {
+		if !changed(name) {
 			continue
 		}
-		if f.off {
+		if off {
 			return tcpka.Settings{}, contradiction("no-keepalive", name)
-		}
-		if name == "keepalive" {
-			f.off = !f.on // --keepalive=false
-			continue
 		}
 		s.Enabled = true
 	}
-	if f.off {
+	if off {
 		return tcpka.Settings{}, nil
 	}
 	return s, nil

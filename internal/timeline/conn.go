@@ -51,9 +51,8 @@ type half struct {
 	fin        bool
 }
 
-// sent notes a segment of a kind, which heard tells from the peer's view:
-// probes are out of window and do not restart the receiver's idle clock
-// (tcp_ack is never reached).
+// sent notes a segment and what it does to the peer's idle clock: probes are out
+// of window there and never reach tcp_ack, so they do not restart it.
 func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 	h, peer := &c.half[side], &c.half[1-side]
 	switch k {

@@ -51,6 +51,14 @@ func Brief(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// Count writes a number of things: "1 probe", "2 probes".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // hasToken reports whether a comma-separated header (RFC 9110 section 5.6.1)
 // has a token, in any case.
 func hasToken(header, token string) bool {

@@ -83,15 +83,15 @@ func (t *Tracker) reuse() string {
 	switch {
 	case len(ids) == 0 && t.sum.Reused > 0:
 		return fmt.Sprintf("Of %s %d went out on a connection that was used before, and none was answered there: %s%s",
-			count(t.sum.Requests, "request"), t.sum.Reused, count(t.sum.Connections, "handshake"), cost)
+			Count(t.sum.Requests, "request"), t.sum.Reused, Count(t.sum.Connections, "handshake"), cost)
 	case len(ids) == 0 && t.sum.Requests > 1:
 		return fmt.Sprintf("None of the %d requests reused a connection: %s%s",
-			t.sum.Requests, count(t.sum.Connections, "handshake"), cost)
+			t.sum.Requests, Count(t.sum.Connections, "handshake"), cost)
 	case len(ids) == 0:
 		return ""
 	}
 	return fmt.Sprintf("%s used %s: %s saved%s",
-		count(requests, "request"), lower(connections(ids)), count(requests-len(ids), "handshake"), cost)
+		Count(requests, "request"), lower(connections(ids)), Count(requests-len(ids), "handshake"), cost)
 }
 
 // reused returns the connections that carried more than one request to an
@@ -146,7 +146,7 @@ func (t *Tracker) probed() string {
 	if probes == 0 {
 		return ""
 	}
-	what := count(probes, "probe")
+	what := Count(probes, "probe")
 	if t.header.Source == Counters {
 		what += " (inferred)"
 	}
@@ -175,11 +175,11 @@ func (t *Tracker) probed() string {
 	case probes == 1:
 		bytes = "it carried no byte"
 	case carried > 0:
-		bytes = fmt.Sprintf("they carried %s of no meaning", count(carried, "byte"))
+		bytes = fmt.Sprintf("they carried %s of no meaning", Count(carried, "byte"))
 	}
 	saw := ""
 	if responses > 0 && responses == requests {
-		saw = fmt.Sprintf(", and the HTTP server saw none of it: all that it did there was to answer %s", count(requests, "request"))
+		saw = fmt.Sprintf(", and the HTTP server saw none of it: all that it did there was to answer %s", Count(requests, "request"))
 	}
 	return fmt.Sprintf("%s from %s crossed %s, %s; %s%s.", what, who, lower(connections(ids)), answers, bytes, saw)
 }
@@ -271,9 +271,9 @@ func (t *Tracker) kernelCount() string {
 	case kernel == seen:
 		return text + ": no probe is missing here."
 	case kernel > seen:
-		return text + fmt.Sprintf(", but this timeline has %s: the difference was not captured.", count(seen, "probe"))
+		return text + fmt.Sprintf(", but this timeline has %s: the difference was not captured.", Count(seen, "probe"))
 	}
-	return text + fmt.Sprintf(", but this timeline has %s: not all of them were keepalive's.", count(seen, "probe"))
+	return text + fmt.Sprintf(", but this timeline has %s: not all of them were keepalive's.", Count(seen, "probe"))
 }
 
 // connections names some connections: "Connections #1 and #2".
@@ -298,10 +298,3 @@ func connections(ids []int) string {
 }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

@@ -9,6 +9,9 @@ import (
 	"kax/internal/timeline"
 )
 
+// labelWidth is the header's first column.
+const labelWidth = 12
+
 // header says what was asked, what the kernel made of it, and where the
 // packets come from.
 func (o Options) header(b *strings.Builder, h *timeline.Header) {
@@ -29,19 +32,7 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 		{"HTTP", http},
 		{"packets", source(h)},
 	} {
-		o.labelled(b, line[0], line[1])
-	}
-}
-
-// labelled writes text behind a label, wrapped to the width.
-func (o Options) labelled(b *strings.Builder, label, text string) {
-	const margin = 12
-	width := max(o.Width, minWidth) - margin
-	for i, line := range wrap(strings.Fields(text), " ", width) {
-		if i > 0 {
-			label = ""
-		}
-		fmt.Fprintf(b, "%s%s\n", o.paint(dim, pad(label, margin)), line)
+		o.paragraph(b, dim, pad(line[0], labelWidth), line[1])
 	}
 }
 

@@ -25,11 +25,11 @@ type stream struct {
 
 // Columns. What is left of the width is the HTTP lane's.
 const (
-	minWidth  = 60
-	leftWidth = 17 // time, connection, arrow
-	tcpWidth  = 25
-	moreWidth = 30  // seq, ack and len
-	wideFrom  = 112 // shows them
+	minWidth     = 60
+	leftWidth    = 17 // time, connection, arrow
+	meaningWidth = 25
+	moreWidth    = 30  // seq, ack and len
+	wideFrom     = 112 // shows them
 )
 
 // NewLanes returns a view that writes to w.
@@ -40,9 +40,9 @@ func NewLanes(w io.Writer, o Options) *Lanes {
 
 func (v *Lanes) tcpWidth() int {
 	if v.opts.Width >= wideFrom {
-		return tcpWidth + moreWidth
+		return meaningWidth + moreWidth
 	}
-	return tcpWidth
+	return meaningWidth
 }
 
 func (v *Lanes) httpWidth() int { return v.opts.Width - leftWidth - v.tcpWidth() - len(" | ") }
@@ -83,7 +83,7 @@ func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.E
 		}
 	} else {
 		e = http[0]
-		more = strings.Repeat(" ", v.tcpWidth()-tcpWidth)
+		more = strings.Repeat(" ", v.tcpWidth()-meaningWidth)
 	}
 	left := fmt.Sprintf("%8.3f  %4s %s ", time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), arrow(e.Side))
 	rest, httpStyle := []string{""}, plain
@@ -93,9 +93,9 @@ func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.E
 	}
 	for i, text := range rest {
 		if i > 0 {
-			left, meaning, more = strings.Repeat(" ", utf8.RuneCountInString(left)), "", strings.Repeat(" ", v.tcpWidth()-tcpWidth)
+			left, meaning, more = strings.Repeat(" ", utf8.RuneCountInString(left)), "", strings.Repeat(" ", v.tcpWidth()-meaningWidth)
 		}
-		line := left + v.opts.paint(tcpStyle, pad(meaning, tcpWidth)) + v.opts.paint(dim, more) +
+		line := left + v.opts.paint(tcpStyle, pad(meaning, meaningWidth)) + v.opts.paint(dim, more) +
 			" │ " + v.opts.paint(httpStyle, strings.TrimRight(text, " "))
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kax/internal/timeline"
 )
@@ -23,32 +24,30 @@ func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.
 		fmt.Fprintf(b, "%s\n", cut(line, width))
 	}
 	total := fmt.Sprintf("%s, %s (%d reused), %s, %d answered",
-		plural(s.Connections, "connection"), plural(s.Requests, "request"), s.Reused,
-		plural(s.Events["probe"], "probe"), s.Answered)
+		timeline.Count(s.Connections, "connection"), timeline.Count(s.Requests, "request"), s.Reused,
+		timeline.Count(s.Events["probe"], "probe"), s.Answered)
 	if s.Packets > 0 {
-		total = plural(s.Packets, "packet") + ", " + total
+		total = timeline.Count(s.Packets, "packet") + ", " + total
 	}
 	if s.KernelProbes != nil {
 		total += fmt.Sprintf("; the kernel counted %d", *s.KernelProbes)
 	}
 	if s.Dropped > 0 {
-		total += fmt.Sprintf("; %s not captured for want of room", plural(s.Dropped, "packet"))
+		total += fmt.Sprintf("; %s not captured for want of room", timeline.Count(s.Dropped, "packet"))
 	}
-	o.paragraph(b, "", total)
+	o.paragraph(b, plain, "", total)
 	fmt.Fprintln(b)
 	for _, v := range s.Verdicts {
-		o.paragraph(b, "• ", Clean(v))
+		o.paragraph(b, plain, "• ", Clean(v))
 	}
 }
 
-// paragraph writes text wrapped to the width, behind a bullet.
-func (o Options) paragraph(b *strings.Builder, bullet, text string) {
-	indent := len([]rune(bullet))
-	for i, line := range wrap(strings.Fields(text), " ", max(o.Width, minWidth)-indent) {
-		if i > 0 {
-			bullet = strings.Repeat(" ", indent)
-		}
-		fmt.Fprintf(b, "%s%s\n", bullet, line)
+// paragraph writes text wrapped to the width, behind a prefix.
+func (o Options) paragraph(b *strings.Builder, s style, prefix, text string) {
+	indent := utf8.RuneCountInString(prefix)
+	for _, line := range wrap(strings.Fields(text), " ", max(o.Width, minWidth)-indent) {
+		fmt.Fprintf(b, "%s%s\n", o.paint(s, prefix), line)
+		prefix = strings.Repeat(" ", indent)
 	}
 }
 
@@ -60,11 +59,4 @@ func goodbye(c timeline.Conn) string {
 		return "peer gone"
 	}
 	return Clean(fmt.Sprintf("%s, %s", c.ClosedBy, strings.ToUpper(string(c.Close))))
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
