@@ -326,8 +326,9 @@ func TestDemoStops(t *testing.T) {
 func TestDemoEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
-	run := start(t, ordinary(kax(asIs, quick()...)))
-	run.until(t, `"header"`)
+	// A run that would not end by itself while the test looks on.
+	run := start(t, ordinary(kax(asIs, "demo", "--json", "--pause", "1h")))
+	run.until(t, `"probe"`)
 	inside := child(t, run.cmd.Process.Pid)
 	fd, err := unix.PidfdOpen(inside, 0)
 	if err != nil {
@@ -345,6 +346,7 @@ func TestDemoEndsWithItsParent(t *testing.T) {
 		}
 		if n != 1 || err != nil {
 			t.Errorf("the process inside lives on: %v", err)
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 		}
 		break
 	}
