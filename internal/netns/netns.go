@@ -10,14 +10,15 @@ import (
 	"syscall"
 )
 
-// StopSignals receives the signals that ask a program to end, but for those
-// that it was started to ignore, as by nohup(1). signal.Stop ends that.
+// StopSignals receives the signals that ask a program to end. SIGHUP is not
+// among them where the program was started to ignore it, as by nohup(1); a
+// SIGINT is, though shells have background jobs ignore it: like tcpdump, kax is
+// stopped by it from scripts. signal.Stop ends that.
 func StopSignals() chan os.Signal {
 	signals := make(chan os.Signal, 4)
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
 	}
 	return signals
 }
