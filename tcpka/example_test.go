@@ -54,16 +54,20 @@ func ExampleSettings_ListenConfig() {
 	// Output: on, idle 5s, interval 1s, count 3 <nil>
 }
 
+// Set returns what is in force afterwards: the interval here is package net's.
 // What no kernel takes is refused, and the socket stays as it was.
 func ExampleSet() {
 	conn := dialExample()
 	defer conn.Close()
 
-	fmt.Println(tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: 30 * time.Second, Count: 4}))
-	fmt.Println(tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: 1500 * time.Millisecond}))
-	fmt.Println(tcpka.Set(conn, tcpka.Settings{Enabled: true, Count: 128}))
+	effective, err := tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: 30 * time.Second, Count: 4})
+	fmt.Println(effective, err)
+	_, err = tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: 1500 * time.Millisecond})
+	fmt.Println(err)
+	_, err = tcpka.Set(conn, tcpka.Settings{Enabled: true, Count: 128})
+	fmt.Println(err)
 	// Output:
-	// <nil>
+	// on, idle 30s, interval 15s, count 4 <nil>
 	// keepidle 1.5s: must be a whole number of seconds from 1 to 32767
 	// keepcnt 128: must be from 1 to 127
 }
@@ -75,7 +79,7 @@ func ExampleGet() {
 	defer conn.Close()
 
 	fmt.Println(tcpka.Get(conn))
-	if err := tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: time.Minute}); err != nil {
+	if _, err := tcpka.Set(conn, tcpka.Settings{Enabled: true, Idle: time.Minute}); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(tcpka.Get(conn))

@@ -121,7 +121,7 @@ func countBoth() error {
 	if err := until(tcpka.ProbeAnswer, 2); err != nil {
 		return err
 	}
-	if err := tcpka.Set(client.(*net.TCPConn), tcpka.Settings{}); err != nil {
+	if _, err := tcpka.Set(client.(*net.TCPConn), tcpka.Settings{}); err != nil {
 		return err
 	}
 	return count("idle", kinds[tcpka.WindowProbe], kinds[tcpka.Probe])

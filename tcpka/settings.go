@@ -20,6 +20,10 @@ const (
 	MaxUserTimeout = (1<<31 - 1) * time.Millisecond
 )
 
+// NoUserTimeout, as [Settings].UserTimeout, takes a TCP_USER_TIMEOUT away: zero
+// would leave the one that the socket has.
+const NoUserTimeout time.Duration = -1
+
 // Settings are the keepalive options of one socket. In [Set] a zero time or
 // count leaves what the socket has; from [Get] every field is the kernel's.
 type Settings struct {
@@ -81,34 +85,46 @@ func (s Settings) Validate() error {
 	if s.Count != 0 {
 		errs = append(errs, CheckCount(s.Count))
 	}
-	errs = append(errs, CheckUserTimeout(s.UserTimeout))
+	if s.UserTimeout != NoUserTimeout {
+		errs = append(errs, CheckUserTimeout(s.UserTimeout))
+	}
 	return errors.Join(errs...)
 }
 
-// Set puts s on a connection or listener. It leaves fields that are zero as
-// they are; Enabled is always set. A connection accepted from a listener has
-// the settings the listener had when the handshake ended.
+// Set puts s on a connection or listener, and returns what is in force then, as
+// the kernel reads it back. It leaves fields that are zero as they are; Enabled
+// is always set. A connection accepted from a listener has the settings the
+// listener had when the handshake ended.
 //
 // The error wraps the errno, or [errors.ErrUnsupported] where the system has
 // no such option.
-func Set(c syscall.Conn, s Settings) error {
+func Set(c syscall.Conn, s Settings) (Settings, error) {
 	rc, err := c.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("set keepalive: %w", err)
+		return Settings{}, fmt.Errorf("set keepalive: %w", err)
 	}
 	return SetRaw(rc, s)
 }
 
 // SetRaw is [Set] for a raw connection, as given to net.Dialer.Control.
-func SetRaw(rc syscall.RawConn, s Settings) error {
+func SetRaw(rc syscall.RawConn, s Settings) (effective Settings, err error) {
+	controlErr := rc.Control(func(fd uintptr) { effective, err = SetFD(fd, s) })
+	if controlErr != nil {
+		return Settings{}, fmt.Errorf("set keepalive: %w", controlErr)
+	}
+	return effective, err
+}
+
+// SetFD is [Set] for a raw descriptor, such as one that another process has
+// lent; on Windows it is a socket's handle.
+func SetFD(fd uintptr, s Settings) (Settings, error) {
 	if err := s.Validate(); err != nil {
-		return err
+		return Settings{}, err
 	}
-	var setErr error
-	if err := rc.Control(func(fd uintptr) { setErr = setFD(fd, s) }); err != nil {
-		return fmt.Errorf("set keepalive: %w", err)
+	if err := setFD(fd, s); err != nil {
+		return Settings{}, err
 	}
-	return setErr
+	return getFD(fd)
 }
 
 // Get reads the settings in force back from the kernel.
@@ -121,16 +137,16 @@ func Get(c syscall.Conn) (Settings, error) {
 }
 
 // GetRaw is [Get] for a raw connection.
-func GetRaw(rc syscall.RawConn) (Settings, error) {
-	var (
-		s      Settings
-		getErr error
-	)
-	if err := rc.Control(func(fd uintptr) { s, getErr = getFD(fd) }); err != nil {
-		return Settings{}, fmt.Errorf("get keepalive: %w", err)
+func GetRaw(rc syscall.RawConn) (s Settings, err error) {
+	controlErr := rc.Control(func(fd uintptr) { s, err = GetFD(fd) })
+	if controlErr != nil {
+		return Settings{}, fmt.Errorf("get keepalive: %w", controlErr)
 	}
-	return s, getErr
+	return s, err
 }
+
+// GetFD is [Get] for a raw descriptor.
+func GetFD(fd uintptr) (Settings, error) { return getFD(fd) }
 
 // Dialer returns a dialer whose connections have these settings, and on which
 // package net does not put its own.
@@ -150,7 +166,10 @@ func (s Settings) ListenConfig() *net.ListenConfig {
 	return lc
 }
 
-func (s Settings) control(_, _ string, rc syscall.RawConn) error { return SetRaw(rc, s) }
+func (s Settings) control(_, _ string, rc syscall.RawConn) error {
+	_, err := SetRaw(rc, s)
+	return err
+}
 
 // String says the settings in a few words: "on, idle 1s, interval 1s, count 3".
 func (s Settings) String() string {
@@ -167,7 +186,7 @@ func (s Settings) String() string {
 	if s.Count != 0 {
 		text += fmt.Sprintf(", count %d", s.Count)
 	}
-	if s.UserTimeout != 0 {
+	if s.UserTimeout > 0 {
 		text += fmt.Sprintf(", user timeout %v", s.UserTimeout)
 	}
 	return text

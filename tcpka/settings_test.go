@@ -56,11 +56,11 @@ func TestCheck(t *testing.T) {
 }
 
 func TestValidateNamesEveryField(t *testing.T) {
-	err := tcpka.Settings{Idle: -1, Interval: -1, Count: -1, UserTimeout: -1}.Validate()
+	err := tcpka.Settings{Idle: -1, Interval: -1, Count: -1, UserTimeout: -2}.Validate()
 	const want = `keepidle -1ns: must be a whole number of seconds from 1 to 32767
 keepintvl -1ns: must be a whole number of seconds from 1 to 32767
 keepcnt -1: must be from 1 to 127
-user timeout -1ns: must be whole milliseconds, from 0 to 2147483647`
+user timeout -2ns: must be whole milliseconds, from 0 to 2147483647`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
 	}

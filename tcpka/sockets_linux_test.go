@@ -61,7 +61,7 @@ func accept(t *testing.T, l net.Listener) *net.TCPConn {
 
 func set(t *testing.T, c syscall.Conn, s tcpka.Settings) {
 	t.Helper()
-	if err := tcpka.Set(c, s); err != nil {
+	if _, err := tcpka.Set(c, s); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -156,9 +156,10 @@ func TestOutOfRangeLeavesTheSocket(t *testing.T) {
 		"keepidle":     {Idle: 32768 * time.Second, Interval: time.Second, Count: 1, UserTimeout: time.Second},
 		"keepintvl":    {Idle: time.Second, Interval: -time.Second, Count: 1, UserTimeout: time.Second},
 		"keepcnt":      {Idle: time.Second, Interval: time.Second, Count: 128, UserTimeout: time.Second},
-		"user timeout": {Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: -1},
+		"user timeout": {Idle: time.Second, Interval: time.Second, Count: 1, UserTimeout: -time.Second},
 	} {
-		checkRange(t, tcpka.Set(l, s), field)
+		_, err := tcpka.Set(l, s)
+		checkRange(t, err, field)
 		check(t, "after a wrong "+field+" the listener", l, odd)
 	}
 }
@@ -237,7 +238,10 @@ func TestDialerSaysWhatIsWrong(t *testing.T) {
 // Why Dialer and ListenConfig are needed: package net sets its own values after
 // Control has run. Should Go change that, this test tells.
 func TestPackageNetOverridesControl(t *testing.T) {
-	control := func(_, _ string, rc syscall.RawConn) error { return tcpka.SetRaw(rc, odd) }
+	control := func(_, _ string, rc syscall.RawConn) error {
+		_, err := tcpka.SetRaw(rc, odd)
+		return err
+	}
 	want := ofNet
 	want.UserTimeout = odd.UserTimeout // net has no opinion on it
 
@@ -253,13 +257,13 @@ func TestClosed(t *testing.T) {
 	l := listen(t, untouched(), "127.0.0.1:0")
 	c := dial(t, &net.Dialer{}, l)
 	c.Close()
-	if err := tcpka.Set(c, odd); !errors.Is(err, net.ErrClosed) {
+	if _, err := tcpka.Set(c, odd); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Set on a closed connection: %v, want net.ErrClosed", err)
 	}
 	if got, err := tcpka.Get(c); !errors.Is(err, net.ErrClosed) || got != (tcpka.Settings{}) {
 		t.Errorf("Get on a closed connection: %+v, %v, want net.ErrClosed", got, err)
 	}
-	if err := tcpka.Set(new(net.TCPConn), odd); !errors.Is(err, syscall.EINVAL) {
+	if _, err := tcpka.Set(new(net.TCPConn), odd); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("Set on no connection: %v, want EINVAL", err)
 	}
 	if _, err := tcpka.Get(new(net.TCPConn)); !errors.Is(err, syscall.EINVAL) {
@@ -275,7 +279,7 @@ func TestNotTCP(t *testing.T) {
 	}
 	defer c.Close()
 	const setText = "setsockopt TCP_KEEPINTVL=7: protocol not available"
-	if err := tcpka.Set(c, odd); !errors.Is(err, unix.ENOPROTOOPT) || err.Error() != setText {
+	if _, err := tcpka.Set(c, odd); !errors.Is(err, unix.ENOPROTOOPT) || err.Error() != setText {
 		t.Errorf("Set on a UDP socket: %v, want %s", err, setText)
 	}
 	_, err = tcpka.Get(c)

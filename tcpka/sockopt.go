@@ -16,14 +16,15 @@ func setFD(fd uintptr, s Settings) error {
 	for _, o := range []struct {
 		name       string
 		opt, value int
+		given      bool
 	}{
-		{"TCP_KEEPINTVL", optInterval, int(s.Interval / time.Second)},
-		{"TCP_KEEPCNT", optCount, s.Count},
-		{"TCP_USER_TIMEOUT", optUserTimeout, int(s.UserTimeout / time.Millisecond)},
-		{"TCP_KEEPIDLE", optIdle, int(s.Idle / time.Second)},
+		{"TCP_KEEPINTVL", optInterval, int(s.Interval / time.Second), s.Interval != 0},
+		{"TCP_KEEPCNT", optCount, s.Count, s.Count != 0},
+		{"TCP_USER_TIMEOUT", optUserTimeout, int(max(s.UserTimeout, 0) / time.Millisecond), s.UserTimeout != 0},
+		{"TCP_KEEPIDLE", optIdle, int(s.Idle / time.Second), s.Idle != 0},
 	} {
 		switch {
-		case o.value == 0:
+		case !o.given:
 			continue
 		case o.opt == 0:
 			return fmt.Errorf("set %s: %w for one socket on %s", o.name, errors.ErrUnsupported, runtime.GOOS)

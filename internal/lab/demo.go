@@ -199,12 +199,14 @@ func (d Demo) settings(ctx context.Context, listener net.Listener, addr netip.Ad
 		return timeline.Settings{}, err
 	}
 	out := timeline.Settings{
-		Server:      addr.String(),
-		ClientTCP:   timeline.Keepalive{Asked: timeline.Options(d.Client), Effective: timeline.Options(client)},
-		ServerTCP:   timeline.Keepalive{Asked: timeline.Options(d.Server), Effective: timeline.Options(server)},
-		IdleTimeout: timeline.Seconds(d.IdleTimeout),
-		Reuse:       !d.NoReuse,
-		CloseWith:   string(d.CloseWith),
+		Server:    addr.String(),
+		ClientTCP: timeline.Keepalive{Asked: timeline.Options(d.Client), Effective: timeline.Options(client)},
+		ServerTCP: timeline.Keepalive{Asked: timeline.Options(d.Server), Effective: timeline.Options(server)},
+		HTTPSettings: &timeline.HTTPSettings{
+			IdleTimeout: timeline.Seconds(d.IdleTimeout),
+			Reuse:       !d.NoReuse,
+			CloseWith:   string(d.CloseWith),
+		},
 	}
 	for _, p := range d.Pauses {
 		out.Pauses = append(out.Pauses, timeline.Seconds(p))

@@ -195,7 +195,7 @@ func TestProbesCountedAndCaptured(t *testing.T) {
 			}
 		}
 		// A turned-off keepalive sends nothing between the two counts.
-		if err := tcpka.Set(client.(*net.TCPConn), tcpka.Settings{}); err != nil {
+		if _, err := tcpka.Set(client.(*net.TCPConn), tcpka.Settings{}); err != nil {
 			return err
 		}
 		counted, err := Counter("TcpExt", "TCPKeepAlive")

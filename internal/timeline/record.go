@@ -22,6 +22,11 @@ type Record struct {
 	Step    *Step    `json:"step,omitempty"`
 	Event   *Event   `json:"event,omitempty"`
 	Conn    *Conn    `json:"conn,omitempty"`
+	Plan    *Plan    `json:"plan,omitempty"`
+	Death   *Death   `json:"death,omitempty"`
+	Socket  *Socket  `json:"socket,omitempty"`
+	Change  *Change  `json:"change,omitempty"`
+	Poke    *Poke    `json:"poke,omitempty"`
 	Summary *Summary `json:"summary,omitempty"`
 }
 
@@ -30,9 +35,9 @@ type Header struct {
 	Schema   int       `json:"schema"`
 	Version  string    `json:"version"`
 	Command  string    `json:"command"`
-	Started  time.Time `json:"started"` // at=0
-	Source   Source    `json:"source"`
-	Settings Settings  `json:"settings"`
+	Started  time.Time `json:"started"`          // at=0
+	Source   Source    `json:"source,omitempty"` // of packets; empty where none are looked at
+	Settings Settings  `json:"settings,omitzero"`
 }
 
 // Source is the rung of the ladder that the packets come from.
@@ -47,10 +52,16 @@ const (
 
 // Settings are what was asked for, and what the kernel made of it.
 type Settings struct {
-	Private     bool      `json:"netns"` // the run has a network namespace of its own
-	Server      string    `json:"server"`
-	ClientTCP   Keepalive `json:"client_tcp"`
-	ServerTCP   Keepalive `json:"server_tcp"`
+	Private   bool      `json:"netns"` // the run has a network namespace of its own
+	Server    string    `json:"server,omitempty"`
+	ClientTCP Keepalive `json:"client_tcp,omitzero"` // zero where it is not kax's to know
+	ServerTCP Keepalive `json:"server_tcp,omitzero"`
+	HZ        int       `json:"hz,omitempty"` // the kernel's timer ticks a second
+	*HTTPSettings
+}
+
+// HTTPSettings are those of a run with requests.
+type HTTPSettings struct {
 	IdleTimeout Seconds   `json:"idle_timeout"` // the HTTP server's
 	Pauses      []Seconds `json:"pause"`        // between the client's requests
 	Reuse       bool      `json:"reuse"`

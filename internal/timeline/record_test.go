@@ -51,6 +51,7 @@ func TestSeconds(t *testing.T) {
 func everyRecord(t testing.TB) []timeline.Record {
 	h := keepalive(time.Second, 2*time.Second)
 	h.Version, h.Command = "1", "demo"
+	h.Settings.HTTPSettings = &timeline.HTTPSettings{}
 	h.Settings.Private, h.Settings.Reuse, h.Settings.Server, h.Settings.CloseWith = true, true, "127.0.0.1:3000", "fin"
 	h.Settings.IdleTimeout, h.Settings.Pauses = timeline.Seconds(time.Second), []timeline.Seconds{1500000}
 	h.Settings.ClientTCP.Effective.UserTimeout = timeline.Seconds(time.Millisecond)

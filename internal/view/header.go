@@ -15,29 +15,38 @@ const labelWidth = 12
 // header says what was asked, what the kernel made of it, and where the
 // packets come from.
 func (o Options) header(b *strings.Builder, h *timeline.Header) {
-	s := h.Settings
-	http := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", Clean(s.Server), seconds(s.IdleTimeout), pauses(s.Pauses))
-	if s.Reuse {
-		http += ", reuses connections"
-	} else {
-		http += ", never reuses a connection"
-	}
 	width := max(o.Width, minWidth)
 	name := cut("kax "+Clean(h.Command), width/2)
 	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
 	for _, line := range [][2]string{
-		{"TCP client", keepalive(s.ClientTCP)},
-		{"TCP server", keepalive(s.ServerTCP)},
-		{"HTTP", http},
+		{"TCP client", keepalive(h.Settings.ClientTCP)},
+		{"TCP server", keepalive(h.Settings.ServerTCP)},
+		{"HTTP", http(h.Settings)},
 		{"packets", source(h)},
 	} {
-		o.paragraph(b, dim, pad(line[0], labelWidth), line[1])
+		if line[1] != "" {
+			o.paragraph(b, dim, pad(line[0], labelWidth), line[1])
+		}
 	}
+}
+
+func http(s timeline.Settings) string {
+	if s.HTTPSettings == nil {
+		return ""
+	}
+	text := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", Clean(s.Server), seconds(s.IdleTimeout), pauses(s.Pauses))
+	if s.Reuse {
+		return text + ", reuses connections"
+	}
+	return text + ", never reuses a connection"
 }
 
 // keepalive says what was asked for, and what the kernel reads back.
 func keepalive(k timeline.Keepalive) string {
+	if k == (timeline.Keepalive{}) {
+		return "" // not kax's socket
+	}
 	asked, got := options(k.Asked), options(k.Effective)
 	if asked == got {
 		return asked + "; the kernel reads back the same"

@@ -73,8 +73,11 @@ func everyKind() []timeline.Record {
 		Schema: timeline.Schema, Version: "v1.2.3", Command: "demo",
 		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Source: timeline.UserNS,
 		Settings: timeline.Settings{
-			Private: true, Server: serverAddr.String(), Reuse: true, CloseWith: "fin",
-			ClientTCP: timeline.Keepalive{Asked: on, Effective: read}, IdleTimeout: at(4000), Pauses: []timeline.Seconds{at(2500), at(500)},
+			Private: true, Server: serverAddr.String(),
+			ClientTCP: timeline.Keepalive{Asked: on, Effective: read},
+			HTTPSettings: &timeline.HTTPSettings{
+				Reuse: true, CloseWith: "fin", IdleTimeout: at(4000), Pauses: []timeline.Seconds{at(2500), at(500)},
+			},
 		},
 	}}, timeline.Record{Step: &timeline.Step{Name: "keep", Text: "3 requests with pauses of 2.5s, 500ms; the server keeps the connection"}})
 	s.tcp(0, c, "syn", "S", 1000, 0, 0, timeline.Event{})
@@ -129,7 +132,7 @@ func hostileRecords() []timeline.Record {
 	s.records = append(s.records,
 		timeline.Record{Header: &timeline.Header{
 			Command: hostile, Version: hostile, Source: timeline.Source(hostile),
-			Settings: timeline.Settings{Server: hostile, CloseWith: hostile},
+			Settings: timeline.Settings{Server: hostile, HTTPSettings: &timeline.HTTPSettings{CloseWith: hostile}},
 		}},
 		timeline.Record{Step: &timeline.Step{Name: hostile, Text: hostile}})
 	bad := timeline.Message{Version: hostile, Connection: hostile, KeepAlive: hostile}

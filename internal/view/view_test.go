@@ -96,7 +96,7 @@ func TestSources(t *testing.T) {
 	var out bytes.Buffer
 	for _, s := range []timeline.Source{timeline.AFPacket, timeline.UserNS, timeline.Counters, "pipe"} {
 		for _, private := range []bool{false, true} {
-			h := timeline.Header{Command: "demo", Version: "v1", Source: s, Settings: timeline.Settings{Private: private}}
+			h := timeline.Header{Command: "demo", Version: "v1", Source: s, Settings: timeline.Settings{Private: private, HTTPSettings: &timeline.HTTPSettings{}}}
 			if err := view.NewLanes(&out, view.Options{Width: 100}).Record(timeline.Record{Header: &h}); err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func longRecords() []timeline.Record {
 	s.records = append(s.records,
 		timeline.Record{Header: &timeline.Header{
 			Command: long, Version: long, Source: timeline.Source(words),
-			Settings: timeline.Settings{Server: long, Pauses: make([]timeline.Seconds, 100)},
+			Settings: timeline.Settings{Server: long, HTTPSettings: &timeline.HTTPSettings{Pauses: make([]timeline.Seconds, 100)}},
 		}},
 		timeline.Record{Step: &timeline.Step{Name: long, Text: words}})
 	for _, text := range []string{long, words, "é" + long, "short "} {

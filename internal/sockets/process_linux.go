@@ -1,0 +1,109 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Process is a running program whose sockets may be borrowed. It stays the
+// same process, even when its number is given to another one (pidfd_open(2)).
+type Process struct {
+	PID   int
+	pidfd int
+}
+
+// OpenProcess finds a process by its number.
+func OpenProcess(pid int) (*Process, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	case errors.Is(err, unix.EINVAL): // no process, but a thread of one
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	case err != nil:
+		return nil, fmt.Errorf("process %d: pidfd_open: %w", pid, err)
+	}
+	return &Process{PID: pid, pidfd: pidfd}, nil
+}
+
+// Close lets the process go.
+func (p *Process) Close() error { return unix.Close(p.pidfd) }
+
+// A Borrowed is a TCP socket of another process: the same socket, under a
+// descriptor of this one's (pidfd_getfd(2)). It is not put into Go's poller or a
+// net.Conn: net.FileConn would overwrite the keepalive settings that the two
+// share, and set the socket non-blocking under its owner.
+type Borrowed struct {
+	PID    int
+	Number int // the descriptor's, in its process
+	fd     int
+}
+
+// Borrow takes a second descriptor to a TCP socket of the process. It needs the
+// right to trace the process (ptrace(2), "Ptrace access mode checking"): the
+// same user, or root. Without it the error is EPERM.
+func (p *Process) Borrow(number int) (*Borrowed, error) {
+	fd, err := p.dup(number)
+	if err != nil {
+		return nil, fmt.Errorf("process %d, descriptor %d: %w", p.PID, number, err)
+	}
+	if proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || proto != unix.IPPROTO_TCP {
+		unix.Close(fd)
+		return nil, fmt.Errorf("process %d, descriptor %d: %w", p.PID, number, ErrNotTCP)
+	}
+	return &Borrowed{PID: p.PID, Number: number, fd: fd}, nil
+}
+
+func (p *Process) dup(number int) (int, error) {
+	fd, err := unix.PidfdGetfd(p.pidfd, number, 0)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return -1, ErrNoProcess
+	case errors.Is(err, unix.EBADF):
+		return -1, ErrNoFD
+	case err != nil:
+		return -1, fmt.Errorf("pidfd_getfd: %w", err)
+	}
+	return fd, nil
+}
+
+// FD is this process's descriptor, good until Close.
+func (b *Borrowed) FD() uintptr { return uintptr(b.fd) }
+
+// Close gives up the second descriptor. The socket stays open in its process;
+// nothing is sent.
+func (b *Borrowed) Close() error { return unix.Close(b.fd) }
+
+// Local is the socket's own address.
+func (b *Borrowed) Local() (netip.AddrPort, error) {
+	sa, err := unix.Getsockname(b.fd)
+	if err != nil {
+		return netip.AddrPort{}, os.NewSyscallError("getsockname", err)
+	}
+	return addrPort(sa), nil
+}
+
+// Peer is the other end's address. A socket that is not connected has none: the
+// error is ENOTCONN.
+func (b *Borrowed) Peer() (netip.AddrPort, error) {
+	sa, err := unix.Getpeername(b.fd)
+	if err != nil {
+		return netip.AddrPort{}, os.NewSyscallError("getpeername", err)
+	}
+	return addrPort(sa), nil
+}
+
+// addrPort unmaps IPv4 addresses, which a dual-stack socket has in IPv6 form.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,114 @@
+package timeline
+
+import "net/netip"
+
+// Window is when something is due: exactly then, where both are the same.
+type Window struct {
+	Earliest Seconds `json:"earliest"`
+	Latest   Seconds `json:"latest"`
+}
+
+// Plan is what the kernel will do with an idle connection, predicted from its
+// settings.
+type Plan struct {
+	Keepalive
+	HZ         int       `json:"hz"`                // the kernel's timer ticks a second
+	First      *Window   `json:"first,omitempty"`   // first probe, since the peer was last heard; none with keepalive off
+	Every      *Window   `json:"every,omitempty"`   // from probe to probe, while the peer answers
+	Silence    Seconds   `json:"silence,omitempty"` // the longest that such a connection is quiet
+	Unanswered []Window  `json:"unanswered,omitempty"`
+	Death      *Window   `json:"death,omitempty"`  // when the peer is given up, since it was last heard
+	Probes     *Range    `json:"probes,omitempty"` // unanswered by then
+	PerHour    *Range    `json:"per_hour,omitempty"`
+	Systems    []Through `json:"systems,omitempty"`
+}
+
+// Range is a number that is known within bounds.
+type Range struct {
+	Min float64 `json:"min"`
+	Max float64 `json:"max"`
+}
+
+// Through is whether an idle connection with a plan outlives a known system.
+type Through struct {
+	System  string  `json:"system"`
+	Kind    string  `json:"kind"`
+	Timeout Seconds `json:"timeout"` // of an idle connection there
+	Counts  bool    `json:"probes_count"`
+	Kept    bool    `json:"kept"`
+	Why     string  `json:"why"`
+	Source  string  `json:"from"`
+	Year    int     `json:"year"`
+}
+
+// Death is the end of a held connection, as its program sees it.
+type Death struct {
+	At     Seconds  `json:"at"`
+	Conn   int      `json:"conn"`
+	Errno  string   `json:"errno"` // of the read that saw it, as in ETIMEDOUT; empty for an end of file
+	Text   string   `json:"text"`
+	Poll   []string `json:"poll"`   // what poll(2) said just before
+	Write  string   `json:"write"`  // errno of a write after it
+	Probes int      `json:"probes"` // unanswered ones at the end
+	Lasted Seconds  `json:"lasted"` // since the connection opened
+	Quiet  Seconds  `json:"quiet"`  // since the peer was last heard
+}
+
+// Socket is a TCP socket of this machine. What could not be read is absent, and
+// Unread says why.
+type Socket struct {
+	State        string         `json:"state"` // as ss(8) names it: ESTAB, LISTEN
+	Local        netip.AddrPort `json:"local"`
+	Peer         netip.AddrPort `json:"peer"`
+	UID          uint32         `json:"uid"`
+	PID          int            `json:"pid,omitempty"` // of the first process that has it; none where nobody has, or nobody may know
+	Process      string         `json:"process,omitempty"`
+	FD           *int           `json:"fd,omitempty"`
+	Also         []Owner        `json:"also,omitempty"` // the other processes, and descriptors
+	Timer        string         `json:"timer,omitempty"`
+	Expires      Seconds        `json:"expires,omitempty"`       // what is left of the timer
+	ProbesOut    int            `json:"probes_out"`              // unanswered probes
+	LastSent     *Seconds       `json:"last_sent,omitempty"`     // ago: data that went out
+	LastReceived *Seconds       `json:"last_received,omitempty"` // ago: data that came in
+	LastAck      *Seconds       `json:"last_ack,omitempty"`      // ago: an acknowledgment that came in
+	Keepalive    *bool          `json:"keepalive,omitempty"`
+	*KeepaliveTimes
+	Unread string `json:"unread,omitempty"`
+}
+
+// KeepaliveTimes are a socket's settings, where they could be read.
+type KeepaliveTimes struct {
+	Idle        Seconds `json:"keepidle"`
+	Interval    Seconds `json:"keepintvl"`
+	Count       int     `json:"keepcnt"`
+	UserTimeout Seconds `json:"user_timeout"`
+}
+
+// Owner is a process that has a socket open.
+type Owner struct {
+	PID     int    `json:"pid"`
+	Process string `json:"process"`
+	FD      int    `json:"fd"`
+}
+
+// Change is what was done to a running program's socket.
+type Change struct {
+	Owner
+	State  string           `json:"state"`
+	Local  netip.AddrPort   `json:"local"`
+	Peer   netip.AddrPort   `json:"peer"`
+	Before KeepaliveOptions `json:"before"`
+	After  KeepaliveOptions `json:"after"`
+	Next   string           `json:"next"` // what the kernel will do, in words
+}
+
+// Poke is a probe that was asked for.
+type Poke struct {
+	Owner
+	Local  netip.AddrPort `json:"local"`
+	Peer   netip.AddrPort `json:"peer"`
+	Result string         `json:"result"` // answered, unanswered or reset
+	After  Seconds        `json:"after"`  // of an answer: since the probe went out
+	Waited Seconds        `json:"waited"`
+	Note   string         `json:"note,omitempty"` // what the poke leaves changed
+}
