@@ -27,6 +27,7 @@ var allowed = map[string]struct {
 	"internal/capture":  {nil, "packets in and out, whatever they mean"},
 	"internal/netns":    {nil, "namespaces, whatever runs in them"},
 	"internal/need":     {nil, "what tests need of a machine"},
+	"internal/known":    {nil, "facts about systems of others"},
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
 	"internal/timeline": {[]string{"internal/wire", "tcpka", "httpka"}, "where the two mechanisms meet"},
 	"internal/view":     {[]string{"internal/timeline"}, "records are the only input of a view"},
