@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"kax/internal/timeline"
@@ -77,13 +78,18 @@ type outputFlags struct {
 
 func (f *outputFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	f.color = "auto"
-	fs.BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	registerShown(fs, &f.json, &f.color)
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
 	fs.Var(listOf(&f.only, "kind,...", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
-	fs.Var(oneOf(&f.color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
 	fs.Var(duration(&f.stop, positive), "for", "stop after this time")
+}
+
+// registerShown adds what every command with records has: how they are shown.
+func registerShown(fs *pflag.FlagSet, json *bool, color *string) {
+	*color = "auto"
+	fs.BoolVar(json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	fs.Var(oneOf(color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
 }
 
 // check refuses combinations without a meaning.
@@ -96,7 +102,7 @@ func (f *outputFlags) check() error {
 
 // view returns the view that the flags ask for.
 func (f *outputFlags) view(out *os.File) view.View {
-	o := view.Options{Only: f.only, Summary: f.summary, Width: width(out), Color: f.colored(out)}
+	o := view.Options{Only: f.only, Summary: f.summary, Width: width(out), Color: colored(f.color, out)}
 	switch {
 	case f.json:
 		return view.NewJSON(out, o)
@@ -106,9 +112,9 @@ func (f *outputFlags) view(out *os.File) view.View {
 	return view.NewLanes(out, o)
 }
 
-func (f *outputFlags) colored(out *os.File) bool {
-	if f.color != "auto" {
-		return f.color == "always"
+func colored(when string, out *os.File) bool {
+	if when != "auto" {
+		return when == "always"
 	}
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(out.Fd()))
 }

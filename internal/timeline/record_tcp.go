@@ -2,45 +2,6 @@ package timeline
 
 import "net/netip"
 
-// Window is when something is due: exactly then, where both are the same.
-type Window struct {
-	Earliest Seconds `json:"earliest"`
-	Latest   Seconds `json:"latest"`
-}
-
-// Plan is what the kernel will do with an idle connection, predicted from its
-// settings.
-type Plan struct {
-	Keepalive
-	HZ         int       `json:"hz"`                // the kernel's timer ticks a second
-	First      *Window   `json:"first,omitempty"`   // first probe, since the peer was last heard; none with keepalive off
-	Every      *Window   `json:"every,omitempty"`   // from probe to probe, while the peer answers
-	Silence    Seconds   `json:"silence,omitempty"` // the longest that such a connection is quiet
-	Unanswered []Window  `json:"unanswered,omitempty"`
-	Death      *Window   `json:"death,omitempty"`  // when the peer is given up, since it was last heard
-	Probes     *Range    `json:"probes,omitempty"` // unanswered by then
-	PerHour    *Range    `json:"per_hour,omitempty"`
-	Systems    []Through `json:"systems,omitempty"`
-}
-
-// Range is a number that is known within bounds.
-type Range struct {
-	Min float64 `json:"min"`
-	Max float64 `json:"max"`
-}
-
-// Through is whether an idle connection with a plan outlives a known system.
-type Through struct {
-	System  string  `json:"system"`
-	Kind    string  `json:"kind"`
-	Timeout Seconds `json:"timeout"` // of an idle connection there
-	Counts  bool    `json:"probes_count"`
-	Kept    bool    `json:"kept"`
-	Why     string  `json:"why"`
-	Source  string  `json:"from"`
-	Year    int     `json:"year"`
-}
-
 // Death is the end of a held connection, as its program sees it.
 type Death struct {
 	At     Seconds  `json:"at"`

@@ -90,6 +90,8 @@ func pauses(ps []timeline.Seconds) string {
 // source says which rung of the ladder this is, and what it cannot show.
 func source(h *timeline.Header) string {
 	switch h.Source {
+	case "":
+		return "" // no packets are looked at
 	case timeline.AFPacket:
 		if h.Settings.Private {
 			return "af_packet: every packet on lo of a network namespace of its own; a tcpdump on the host does not see them"

@@ -38,6 +38,8 @@ func (v *text) record(r timeline.Record, l lines) error {
 		v.opts.header(&b, r.Header)
 	case r.Step != nil && !v.opts.Summary:
 		l.step(&b, r.Step)
+	case r.Plan != nil:
+		v.opts.plan(&b, r.Plan)
 	case r.Conn != nil:
 		v.conns = append(v.conns, *r.Conn)
 	case r.Summary != nil:

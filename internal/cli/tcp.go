@@ -1,0 +1,15 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func (a *app) tcpCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "tcp",
+		Short:   "TCP keepalive by itself",
+		Example: "  kax tcp plan",
+		Args:    a.subcommand,
+		RunE:    a.run(showHelp),
+	}
+	cmd.AddCommand(a.planCmd())
+	return cmd
+}

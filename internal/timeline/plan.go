@@ -1,0 +1,78 @@
+package timeline
+
+import (
+	"time"
+
+	"kax/tcpka"
+)
+
+// Window is when something is due: exactly then, where both are the same.
+type Window struct {
+	Earliest Seconds `json:"earliest"`
+	Latest   Seconds `json:"latest"`
+}
+
+// Range is a number that is known within bounds.
+type Range struct {
+	Min float64 `json:"min"`
+	Max float64 `json:"max"`
+}
+
+// Plan is what the kernel will do with an idle connection, predicted from its
+// settings. With keepalive off nothing is due.
+type Plan struct {
+	Keepalive
+	HZ         int       `json:"hz"`                   // the kernel's timer ticks a second
+	First      *Window   `json:"first,omitempty"`      // first probe, since the peer was last heard
+	Every      *Window   `json:"every,omitempty"`      // from probe to probe, while the peer answers
+	Silence    Seconds   `json:"silence,omitempty"`    // how long the connection is quiet at most, while the peer answers
+	PerHour    *Range    `json:"per_hour,omitempty"`   // probes, while the peer answers
+	Unanswered []Window  `json:"unanswered,omitempty"` // probes to a peer that is gone, since it was last heard; no more than 127
+	Probes     *Range    `json:"probes,omitempty"`     // how many it leaves unanswered before it is given up
+	Death      *Window   `json:"death,omitempty"`      // when it is given up, since it was last heard
+	Vanished   *Window   `json:"vanished,omitempty"`   // the same, since it went
+	Systems    []Through `json:"systems,omitempty"`
+}
+
+// Through is whether an idle connection outlives a known system's timeout.
+type Through struct {
+	System  string  `json:"system"`
+	Kind    string  `json:"kind"`
+	Timeout Seconds `json:"timeout"`      // of an idle connection there
+	Counts  bool    `json:"probes_count"` // whether a probe is traffic to it
+	Kept    bool    `json:"kept"`
+	Note    string  `json:"note,omitempty"` // on the timeout
+	Source  string  `json:"from"`           // the document that says so
+	Year    int     `json:"year"`           // when it did
+}
+
+// NewPlan predicts for a socket with these settings in force. hz is the
+// kernel's timer ticks a second.
+func NewPlan(asked, effective tcpka.Settings, hz int) (*Plan, error) {
+	out := &Plan{Keepalive: Keepalive{Options(asked), Options(effective)}, HZ: hz}
+	if !effective.Enabled {
+		return out, nil
+	}
+	p, err := tcpka.NewPlan(effective, hz)
+	if err != nil {
+		return nil, err
+	}
+	every := p.Every()
+	death, least, most := p.Death()
+	out.First, out.Every, out.Death = window(p.First()), window(every), window(death)
+	out.Silence = Seconds(p.Silence())
+	out.PerHour = &Range{perHour(every.Latest), perHour(every.Earliest)}
+	out.Probes = &Range{float64(least), float64(most)}
+	// It may have gone just after it was heard, or just before a probe.
+	out.Vanished = window(tcpka.Window{Earliest: death.Earliest - p.Silence(), Latest: death.Latest})
+	for n := range min(most, tcpka.MaxCount) {
+		out.Unanswered = append(out.Unanswered, *window(p.Unanswered(n + 1)))
+	}
+	return out, nil
+}
+
+func window(w tcpka.Window) *Window {
+	return &Window{Seconds(w.Earliest), Seconds(w.Latest)}
+}
+
+func perHour(every time.Duration) float64 { return float64(time.Hour) / float64(every) }
