@@ -13,10 +13,32 @@ const snapLen = 1 << 18
 // packetOutgoing is the packet type of a frame on its way out (packet(7)).
 const packetOutgoing = 4
 
-// program compiles a filter for Ethernet frames. On a loopback interface every
-// packet passes twice, outgoing and then incoming; dropping the outgoing copy
-// leaves each once, as libpcap does.
-func (f Filter) program(loopback bool) []bpf.Instruction {
+// Link-layer types of interfaces whose frames are Ethernet's (linux/if_arp.h).
+const (
+	arphrdEther    = 1
+	arphrdLoopback = 772
+)
+
+// once takes Ethernet frames only, and each once: on the loopback interface,
+// whose index is given, every packet passes twice, and like libpcap it drops the
+// outgoing copy.
+func once(loopback int) []bpf.Instruction {
+	drop := bpf.RetConstant{Val: 0}
+	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtLinkLayerType},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arphrdEther, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arphrdLoopback, SkipTrue: 1},
+		drop,
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(loopback), SkipFalse: 3},
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetOutgoing, SkipTrue: 1},
+		drop,
+	}
+}
+
+// program takes the frames that f is about.
+func (f Filter) program() []bpf.Instruction {
 	drop := bpf.RetConstant{Val: 0}
 	require := func(cond bpf.JumpTest, value uint32) []bpf.Instruction {
 		return []bpf.Instruction{bpf.JumpIf{Cond: cond, Val: value, SkipTrue: 1}, drop}
@@ -41,13 +63,7 @@ func (f Filter) program(loopback bool) []bpf.Instruction {
 		[]bpf.Instruction{bpf.LoadAbsolute{Off: 14 + 6, Size: 1}}, require(bpf.JumpEqual, 6), // next header
 		eitherPort(bpf.LoadAbsolute{Off: 14 + 40, Size: 2}, bpf.LoadAbsolute{Off: 14 + 42, Size: 2}),
 	)
-	var once []bpf.Instruction
-	if loopback {
-		once = slices.Concat(
-			[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtType}}, require(bpf.JumpNotEqual, packetOutgoing))
-	}
 	return slices.Concat(
-		once,
 		[]bpf.Instruction{
 			bpf.LoadAbsolute{Off: 12, Size: 2}, // EtherType
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x0800, SkipFalse: uint8(len(ipv4))},

@@ -37,10 +37,10 @@ const (
 	port         = 0x1234
 )
 
-// The kernel runs the same instructions; the packet type, which only the kernel
-// knows, is in the tests of Live.
+// The kernel runs the same instructions; what only the kernel knows of a frame
+// (once) is in the tests of Live.
 func TestFilter(t *testing.T) {
-	vm, err := bpf.NewVM(Filter{Port: port}.program(false))
+	vm, err := bpf.NewVM(Filter{Port: port}.program())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,21 +78,5 @@ func TestFilter(t *testing.T) {
 				t.Errorf("takes %d bytes, want %d", n, want)
 			}
 		})
-	}
-}
-
-// What is not loopback is not asked for its packet type: both directions are
-// wanted there.
-func TestFilterAsksForThePacketTypeOnLoopbackOnly(t *testing.T) {
-	for loopback, want := range map[bool]int{false: 0, true: 1} {
-		asks := 0
-		for _, in := range (Filter{Port: port}).program(loopback) {
-			if in == (bpf.LoadExtension{Num: bpf.ExtType}) {
-				asks++
-			}
-		}
-		if asks != want {
-			t.Errorf("loopback %v: asks for the packet type %d times, want %d", loopback, asks, want)
-		}
 	}
 }

@@ -22,7 +22,8 @@ const (
 	blockSize  = 1 << 16
 )
 
-// Live captures from an interface by a packet socket (packet(7)).
+// Live captures by a packet socket (packet(7)), from one interface or from all
+// that carry Ethernet frames.
 type Live struct {
 	fd      int
 	ring    []byte
@@ -45,21 +46,45 @@ func OpenLive() (*Live, error) {
 
 // Start begins to capture what f lets through.
 func (l *Live) Start(f Filter) error {
-	ifi, err := net.InterfaceByName(f.Interface)
-	if err != nil {
-		return fmt.Errorf("capture on %s: %w", f.Interface, err)
+	name, index := f.Interface, 0
+	if name == "" {
+		name = "every interface"
+	} else {
+		ifi, err := net.InterfaceByName(name)
+		if err != nil {
+			return fmt.Errorf("capture on %s: %w", name, err)
+		}
+		index = ifi.Index
 	}
-	if err := l.setFilter(f.program(ifi.Flags&net.FlagLoopback != 0)); err != nil {
-		return fmt.Errorf("capture on %s: %w", f.Interface, err)
+	loopback, err := loopbackIndex()
+	if err != nil {
+		return fmt.Errorf("capture on %s: %w", name, err)
+	}
+	if err := l.setFilter(append(once(loopback), f.program()...)); err != nil {
+		return fmt.Errorf("capture on %s: %w", name, err)
 	}
 	if err := l.makeRing(); err != nil {
-		return fmt.Errorf("capture on %s: %w", f.Interface, err)
+		return fmt.Errorf("capture on %s: %w", name, err)
 	}
-	sa := &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: ifi.Index}
+	sa := &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: index}
 	if err := unix.Bind(l.fd, sa); err != nil {
-		return fmt.Errorf("capture on %s: bind: %w", f.Interface, err)
+		return fmt.Errorf("capture on %s: bind: %w", name, err)
 	}
 	return nil
+}
+
+// loopbackIndex is lo's index, or 0 where there is none.
+func loopbackIndex() (int, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return 0, fmt.Errorf("list the interfaces: %w", err)
+	}
+	for _, ifi := range all {
+		if ifi.Flags&net.FlagLoopback != 0 {
+			return ifi.Index, nil
+		}
+	}
+	return 0, nil
 }
 
 func (l *Live) setFilter(program []bpf.Instruction) error {
@@ -119,15 +144,21 @@ func (l *Live) Next(wait time.Duration) (Packet, bool, error) {
 		}
 	}
 	start := l.next*frameSize + int(h.Mac)
+	// The address stands behind the aligned header (TPACKET2_HDRLEN).
+	from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&l.ring[l.next*frameSize+tpacketAlign(int(unsafe.Sizeof(*h)))]))
 	p := Packet{
-		Time:   time.Unix(int64(h.Sec), int64(h.Nsec)),
-		Data:   l.ring[start : start+int(h.Snaplen)],
-		Length: int(h.Len),
+		Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
+		Data:      l.ring[start : start+int(h.Snaplen)],
+		Length:    int(h.Len),
+		Interface: int(from.Ifindex),
 	}
 	l.next = (l.next + 1) % frameCount
 	l.held = true
 	return p, true, nil
 }
+
+// tpacketAlign is TPACKET_ALIGN of linux/if_packet.h.
+func tpacketAlign(n int) int { return (n + unix.TPACKET_ALIGNMENT - 1) &^ (unix.TPACKET_ALIGNMENT - 1) }
 
 // release gives the caller's frame back to the kernel.
 func (l *Live) release() {

@@ -179,6 +179,16 @@ func atMost(n int) cobra.PositionalArgs {
 	}
 }
 
+// exactly demands one argument, which it names.
+func exactly(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s: give %s", cmd.CommandPath(), name)
+		}
+		return atMost(1)(cmd, args)
+	}
+}
+
 // subcommand refuses an argument where a command is due.
 func (a *app) subcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

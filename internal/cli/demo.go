@@ -105,8 +105,8 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 		return a.tcpdump(f.packets, listen)
 	}
 	return a.climb(f.packets, func(p place) error {
-		if p.live != nil {
-			defer p.live.Close()
+		if p.packets != nil {
+			defer p.packets.Close()
 		}
 		ctx, cancel := context.WithCancelCause(cmd.Context())
 		defer cancel(nil)
@@ -118,7 +118,7 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 		s := &sink{view: f.out.view(a.stdout), stop: cancel}
 		err := f.demo.Run(ctx, lab.Env{
 			Command: "demo", Version: a.version,
-			Source: p.source, Private: p.private, Live: p.live,
+			Source: p.source, Private: p.private, Packets: p.packets,
 			Write: f.packets.write, Emit: s.record,
 		})
 		if s.err != nil {
@@ -158,6 +158,17 @@ func listenAddress(addr string, ipv6 bool) (network, address string, err error) 
 		}
 	}
 	return network, net.JoinHostPort(host, port), nil
+}
+
+// dialHint says what to do where nobody answers.
+func dialHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return withHint(err, "nothing listens there; kax tcp listen does, or kax http serve")
+	case errors.As(err, new(*net.DNSError)):
+		return withHint(err, "no such name; an address works too, as in 127.0.0.1:80")
+	}
+	return err
 }
 
 // listenHint says what to do where a server could not listen.

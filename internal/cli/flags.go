@@ -74,6 +74,7 @@ type outputFlags struct {
 	only    []string
 	color   string
 	stop    time.Duration
+	tcpOnly bool // the command has nothing to say of HTTP
 }
 
 func (f *outputFlags) register(cmd *cobra.Command) {
@@ -102,7 +103,7 @@ func (f *outputFlags) check() error {
 
 // view returns the view that the flags ask for.
 func (f *outputFlags) view(out *os.File) view.View {
-	o := view.Options{Only: f.only, Summary: f.summary, Width: width(out), Color: colored(f.color, out)}
+	o := view.Options{Only: f.only, Summary: f.summary, TCPOnly: f.tcpOnly, Width: width(out), Color: colored(f.color, out)}
 	switch {
 	case f.json:
 		return view.NewJSON(out, o)
@@ -132,8 +133,11 @@ func width(out *os.File) int {
 
 // packetFlags say where packets come from and go to.
 type packetFlags struct {
+	host    bool // the run needs the host's network: it talks to others
 	source  string
-	netns   bool
+	netns   bool   // not with host
+	on      string // with host: the interface
+	packets string // with host: another program's output
 	write   string
 	tcpdump bool
 }
@@ -143,22 +147,36 @@ const sourceAuto = "auto"
 func (f *packetFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	f.source = sourceAuto
-	fs.Var(oneOf(&f.source, sourceAuto, string(timeline.AFPacket), string(timeline.UserNS), string(timeline.Counters)),
+	sources := []string{sourceAuto, string(timeline.AFPacket)}
+	if f.host {
+		fs.StringVarP(&f.on, "interface", "i", "", "capture on this `interface` only")
+		fs.StringVar(&f.packets, "packets", "", "take the packets that another program captures from this `file`, or - for stdin")
+	} else {
+		sources = append(sources, string(timeline.UserNS))
+		fs.BoolVar(&f.netns, "netns", false, "run in a network namespace of its own")
+	}
+	fs.Var(oneOf(&f.source, append(sources, string(timeline.Counters))...),
 		"source", "where packets come from; auto takes the best that is permitted")
-	fs.BoolVar(&f.netns, "netns", false, "run in a network namespace of its own")
 	fs.StringVarP(&f.write, "write", "w", "", "write the packets to a pcapng `file`")
 	fs.BoolVar(&f.tcpdump, "tcpdump", false, "print the tcpdump command for the same packets, and exit")
 }
 
 // check refuses combinations that cannot be had anywhere.
 func (f *packetFlags) check() error {
+	counters := f.source == string(timeline.Counters)
 	switch {
 	case f.write == "-":
 		return usage(errors.New("--write: stdout has the timeline; give a file"))
-	case f.write != "" && f.source == string(timeline.Counters):
+	case f.write != "" && counters:
 		return usage(errors.New("--write needs packets, and --source counters has none"))
-	case f.netns && f.source == string(timeline.Counters):
+	case f.netns && counters:
 		return usage(errors.New("--netns is for seeing packets, and --source counters has none"))
+	case f.packets != "" && f.source != sourceAuto:
+		return contradiction("packets", "source")
+	case f.packets != "" && f.on != "":
+		return contradiction("packets", "interface")
+	case f.on != "" && counters:
+		return contradiction("interface", "source counters")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"kax/internal/capture"
 	"kax/internal/counters"
@@ -13,14 +14,16 @@ import (
 // place is where a run takes place: a rung of the ladder.
 type place struct {
 	source  timeline.Source
-	private bool          // in a network namespace of its own
-	live    *capture.Live // nil with counters
+	private bool           // in a network namespace of its own
+	packets capture.Source // nil with counters
 }
 
 // climb calls run on the best rung that is asked for and permitted:
 //
 //	af_packet  capture on the host's network, or with --netns in a new one
-//	userns     run kax again in a user and network namespace of its own
+//	userns     run kax again in a user and network namespace of its own, unless
+//	           the run needs the host's network
+//	pipe       what another program captures, where that is asked for
 //	counters   no packets
 //
 // Each failure to get a rung is said, for whoever wonders at the next.
@@ -28,17 +31,20 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 	if a.child != nil {
 		return a.inside(run)
 	}
+	if f.packets != "" {
+		return fromFile(f.packets, run)
+	}
 	var refusals []error
 	wants := func(s timeline.Source) bool { return f.source == sourceAuto || f.source == string(s) }
 
 	if wants(timeline.AFPacket) && !f.netns {
 		live, err := capture.OpenLive()
 		if err == nil {
-			return run(place{source: timeline.AFPacket, live: live})
+			return run(place{source: timeline.AFPacket, packets: live})
 		}
 		refusals = append(refusals, err)
 	}
-	if wants(timeline.UserNS) || f.netns {
+	if wants(timeline.UserNS) && !f.host || f.netns {
 		code, err := netns.Run(f.source == string(timeline.UserNS))
 		if err == nil {
 			return silent(code)
@@ -64,6 +70,20 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 	return refused(refusals)
 }
 
+// fromFile takes packets from another program.
+func fromFile(name string, run func(place) error) error {
+	in := os.Stdin
+	if name != "-" {
+		f, err := os.Open(name) // waits for the writer of a FIFO
+		if err != nil {
+			return err // names the file
+		}
+		defer f.Close()
+		in = f
+	}
+	return run(place{source: timeline.Pipe, packets: capture.NewReader(in, name)})
+}
+
 func refused(refusals []error) error {
 	err := refusals[0]
 	for _, more := range refusals[1:] {
@@ -82,7 +102,7 @@ func (a *app) inside(run func(place) error) error {
 	if readyErr := a.child.Ready(err); err != nil || readyErr != nil {
 		return silent(exitUnable) // the parent goes on, or is gone
 	}
-	p := place{source: timeline.AFPacket, private: true, live: live}
+	p := place{source: timeline.AFPacket, private: true, packets: live}
 	if a.child.UserNS {
 		p.source = timeline.UserNS
 	}

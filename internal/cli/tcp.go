@@ -10,6 +10,6 @@ func (a *app) tcpCmd() *cobra.Command {
 		Args:    a.subcommand,
 		RunE:    a.run(showHelp),
 	}
-	cmd.AddCommand(a.planCmd())
+	cmd.AddCommand(a.planCmd(), a.dialCmd(), a.listenCmd())
 	return cmd
 }

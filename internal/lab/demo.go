@@ -57,10 +57,12 @@ func (d Demo) Run(ctx context.Context, env Env) error {
 		return err
 	}
 	settings.Private = env.Private
-	s, err := openStage(env, addr, settings, cancel)
+	env.On = loopback
+	s, err := openStage(env, addr.Port())
 	if err != nil {
 		return err
 	}
+	s.begin(time.Now(), settings, nil, cancel)
 
 	srv := httpka.NewServer(httpka.ServerConfig{
 		IdleTimeout: d.IdleTimeout,
@@ -231,7 +233,7 @@ func (d Demo) dialer(s *stage, want timeline.KeepaliveOptions) func(context.Cont
 			conn.Close()
 			return nil, err
 		}
-		s.own(conn.LocalAddr())
+		s.own(addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr()))
 		return s.watch(conn, true)
 	}
 }

@@ -15,9 +15,10 @@ type Env struct {
 	Command string
 	Version string
 	Source  timeline.Source
-	Private bool          // the network namespace is the run's own
-	Live    *capture.Live // open and not started; nil with Counters
-	Write   string        // pcapng file for the packets, or empty
+	Private bool           // the network namespace is the run's own
+	Packets capture.Source // a live one is open and not started; nil with Counters
+	On      string         // the interface to capture on; empty is all of them
+	Write   string         // pcapng file for the packets, or empty
 	Emit    func(timeline.Record)
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -21,6 +22,9 @@ const (
 	// settle is how long things wait for their place on the timeline: longer
 	// than the kernel takes from stamping a packet to showing it.
 	settle = 50 * time.Millisecond
+	// settlePipe is the same for what another program captures: tcpdump gets its
+	// packets from the kernel a second late, if it is not told otherwise.
+	settlePipe = 1200 * time.Millisecond
 	// readEvery is how often an idle stage looks for packets that are done
 	// waiting.
 	readEvery = 20 * time.Millisecond
@@ -32,14 +36,17 @@ const (
 // programs tell into one timeline.
 type stage struct {
 	env     Env
-	server  netip.AddrPort
+	settle  time.Duration
 	merge   timeline.Merge
 	tracker *timeline.Tracker
 	watcher counters.Watcher // used without packets
 	writer  *capture.Writer  // or nil
-	clients sync.Map         // netip.AddrPort of each connection's client
+	owned   sync.Map         // pair of each connection that belongs to the run
+	seenOn  map[pair]int     // the interface where a direction was seen first
 
+	failed   func(error)
 	writeErr error // of the writer; ends the run
+	dry      bool  // no more packets will come
 	packets  int
 	probes   int // the kernel's count at the start
 
@@ -47,10 +54,16 @@ type stage struct {
 	done chan error
 }
 
-// openStage begins the timeline: everything about the server's address from
-// now on. It calls failed where it can go on no longer.
-func openStage(env Env, server netip.AddrPort, settings timeline.Settings, failed func(error)) (*stage, error) {
-	s := &stage{env: env, server: server, stop: make(chan time.Time, 1), done: make(chan error, 1)}
+// pair names a connection, client first, or a direction of one, sender first.
+type pair struct{ a, b netip.AddrPort }
+
+// openStage begins to gather everything about a server's port. Connections may
+// then be opened; the timeline is there from begin on.
+func openStage(env Env, port uint16) (*stage, error) {
+	s := &stage{env: env, settle: settle, seenOn: map[pair]int{}, stop: make(chan time.Time, 1), done: make(chan error, 1)}
+	if env.Source == timeline.Pipe {
+		s.settle = settlePipe
+	}
 	if env.Private {
 		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
 		if err != nil {
@@ -59,21 +72,35 @@ func openStage(env Env, server netip.AddrPort, settings timeline.Settings, faile
 		s.probes = n
 	}
 	if env.Write != "" {
-		w, err := capture.Create(env.Write, loopback, "kax "+env.Version)
+		iface := env.On
+		if iface == "" {
+			iface = "any"
+		}
+		w, err := capture.Create(env.Write, iface, "kax "+env.Version)
 		if err != nil {
 			return nil, err
 		}
 		s.writer = w
 	}
-	if env.Live != nil {
-		if err := env.Live.Start(capture.Filter{Interface: loopback, Port: server.Port()}); err != nil {
+	if live, ok := env.Packets.(*capture.Live); ok {
+		if err := live.Start(capture.Filter{Interface: env.On, Port: port}); err != nil {
 			return nil, errors.Join(err, s.closeWriter())
 		}
 	}
+	return s, nil
+}
+
+// begin begins the timeline at a moment, with a plan where there is one. It
+// calls failed where the stage can go on no longer.
+func (s *stage) begin(at time.Time, settings timeline.Settings, plan *timeline.Plan, failed func(error)) {
 	s.tracker = timeline.NewTracker(timeline.Header{
-		Version: env.Version, Command: env.Command, Started: time.Now().Round(0),
-		Source: env.Source, Settings: settings,
-	}, env.Emit)
+		Version: s.env.Version, Command: s.env.Command, Started: at.Round(0),
+		Source: s.env.Source, Settings: settings,
+	}, s.env.Emit)
+	if plan != nil {
+		s.env.Emit(timeline.Record{Plan: plan})
+	}
+	s.failed = failed
 	go func() {
 		err := s.pump()
 		if err != nil {
@@ -81,7 +108,6 @@ func openStage(env Env, server netip.AddrPort, settings timeline.Settings, faile
 		}
 		s.done <- err
 	}()
-	return s, nil
 }
 
 // close ends the timeline when everything that has happened by now is on it.
@@ -91,8 +117,8 @@ func (s *stage) close() error {
 	errs := []error{<-s.done}
 	s.merge.Drain() // also what was gathered before an error
 	dropped := 0
-	if s.env.Live != nil {
-		n, err := s.env.Live.Dropped()
+	if s.env.Packets != nil {
+		n, err := s.env.Packets.Dropped()
 		errs = append(errs, err)
 		dropped = n
 	}
@@ -124,14 +150,14 @@ func (s *stage) step(name, format string, args ...any) {
 	s.merge.Now(func(at time.Time) { s.tracker.Step(at, name, fmt.Sprintf(format, args...)) })
 }
 
-// own makes a client's address part of the experiment. Whoever else uses the
-// server meanwhile is not.
-func (s *stage) own(client net.Addr) {
-	s.clients.Store(addrPort(client), nil)
+// own makes a connection part of the experiment. Whoever else uses the server
+// meanwhile is not.
+func (s *stage) own(client, server netip.AddrPort) {
+	s.owned.Store(pair{client, server}, nil)
 }
 
-func (s *stage) owns(client netip.AddrPort) bool {
-	_, ok := s.clients.Load(client)
+func (s *stage) owns(client, server netip.AddrPort) bool {
+	_, ok := s.owned.Load(pair{client, server})
 	return ok
 }
 
@@ -139,7 +165,7 @@ func (s *stage) owns(client netip.AddrPort) bool {
 // nothing which happens later can be released before it.
 func (s *stage) http(e httpka.Event) {
 	s.merge.Now(func(at time.Time) {
-		if s.owns(e.Client) {
+		if s.owns(e.Client, e.Server) {
 			s.tracker.HTTP(at, e)
 		}
 	})
@@ -147,7 +173,7 @@ func (s *stage) http(e httpka.Event) {
 
 // watch gives a connection to the counters, where they are all there is.
 func (s *stage) watch(c net.Conn, dialed bool) (net.Conn, error) {
-	if s.env.Live != nil {
+	if s.env.Packets != nil {
 		return c, nil
 	}
 	wc, err := s.watcher.Watch(c.(*net.TCPConn), dialed)
@@ -169,8 +195,8 @@ func (s *stage) pump() error {
 		if err := s.gather(); err != nil {
 			return err
 		}
-		s.merge.Release(now.Add(-settle))
-		if ending && now.Add(-settle).After(end) {
+		s.merge.Release(now.Add(-s.settle))
+		if ending && now.Add(-s.settle).After(end) {
 			return nil
 		}
 		if s.writer != nil && s.writeErr == nil {
@@ -192,32 +218,47 @@ func (s *stage) pump() error {
 
 // gather takes everything there is to read.
 func (s *stage) gather() error {
-	if s.env.Live == nil {
+	if s.env.Packets == nil {
 		for _, o := range s.watcher.Poll() {
 			s.merge.At(o.Time, func(at time.Time) { s.infer(at, o) })
 		}
 		return nil
 	}
 	for {
-		p, ok, err := s.env.Live.Next(0)
+		ok, err := s.next(0)
 		if !ok || err != nil {
 			return err
 		}
-		s.keep(p)
 	}
 }
 
 // wait returns after a moment, or with the first packet.
 func (s *stage) wait() error {
-	if s.env.Live == nil {
+	if s.env.Packets == nil {
 		time.Sleep(pollEvery)
 		return nil
 	}
-	p, ok, err := s.env.Live.Next(readEvery)
+	_, err := s.next(readEvery)
+	return err
+}
+
+// next takes one packet. When there are no more, the run has failed, but what
+// has been gathered is still to be told.
+func (s *stage) next(wait time.Duration) (bool, error) {
+	if s.dry {
+		time.Sleep(wait)
+		return false, nil
+	}
+	p, ok, err := s.env.Packets.Next(wait)
+	if errors.Is(err, io.EOF) {
+		s.dry = true
+		s.failed(errors.New("the packets have ended: whoever captures them has stopped"))
+		return false, nil
+	}
 	if ok {
 		s.keep(p)
 	}
-	return err
+	return ok, err
 }
 
 // keep gives a packet its place.
@@ -226,20 +267,20 @@ func (s *stage) keep(p capture.Packet) {
 	if wire.DecodeEthernet(p.Data, &seg) != nil {
 		return
 	}
-	client := seg.Src
-	if client == s.server {
-		client = seg.Dst
-	} else if seg.Dst != s.server {
-		return // the port, on another address
-	}
 	p.Data = slices.Clone(p.Data)
 	seg.Payload = nil
 	s.merge.At(p.Time, func(at time.Time) {
 		// Only now: a connection's first packets come before its dialler knows
 		// the address.
-		if !s.owns(client) {
+		direction := pair{seg.Src, seg.Dst}
+		if !s.owns(seg.Src, seg.Dst) && !s.owns(seg.Dst, seg.Src) {
 			return
 		}
+		// Through a bridge or a tunnel a packet passes several interfaces.
+		if on, ok := s.seenOn[direction]; ok && on != p.Interface {
+			return
+		}
+		s.seenOn[direction] = p.Interface
 		s.packets++
 		s.tracker.Packet(at, s.packets, &seg)
 		if s.writer != nil && s.writeErr == nil {
@@ -249,12 +290,11 @@ func (s *stage) keep(p capture.Packet) {
 }
 
 func (s *stage) infer(at time.Time, o counters.Observation) {
-	if !s.owns(o.From) && !s.owns(o.To) {
-		return
-	}
 	i := timeline.Inferred{Client: o.From, Server: o.To, Kind: o.Kind, Note: o.Detail}
-	if o.From == s.server {
+	if s.owns(o.To, o.From) {
 		i.Client, i.Server, i.FromServer = o.To, o.From, true
+	} else if !s.owns(o.From, o.To) {
+		return
 	}
 	s.tracker.Infer(at, i)
 }

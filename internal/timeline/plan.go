@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"fmt"
 	"time"
 
 	"kax/tcpka"
@@ -76,3 +77,61 @@ func window(w tcpka.Window) *Window {
 }
 
 func perHour(every time.Duration) float64 { return float64(time.Hour) / float64(every) }
+
+// planned is how well the plans did.
+type planned struct {
+	in  int           // probes in their window
+	out int           // and outside
+	off time.Duration // how far outside at most
+}
+
+// makePlans predicts for each side whose settings, and the kernel's HZ, are
+// known.
+func (t *Tracker) makePlans() {
+	for side := range t.plans {
+		p, err := tcpka.NewPlan(t.options(side).Settings(), t.header.Settings.HZ)
+		if err == nil {
+			t.plans[side] = &p
+		}
+	}
+}
+
+// predict returns when a probe that comes now was due, or nil without a plan.
+func (t *Tracker) predict(at time.Time, side int, h *half) *Window {
+	p := t.plans[side]
+	if p == nil {
+		return nil
+	}
+	earliest, latest := p.Next(h.heard, h.lastProbe)
+	switch {
+	case at.Before(earliest):
+		t.planned.miss(earliest.Sub(at))
+	case at.After(latest):
+		t.planned.miss(at.Sub(latest))
+	default:
+		t.planned.in++
+	}
+	t.due = Window{t.since(earliest), t.since(latest)}
+	return &t.due
+}
+
+func (p *planned) miss(by time.Duration) {
+	p.out++
+	p.off = max(p.off, by)
+}
+
+// asPlanned says how the prediction did.
+func (t *Tracker) asPlanned() string {
+	p := t.planned
+	total := p.in + p.out
+	switch {
+	case total == 0:
+		return ""
+	case p.out == 0 && total == 1:
+		return "The probe came in the window that the settings and the kernel's timers give it."
+	case p.out == 0:
+		return fmt.Sprintf("All %d probes came in the windows that the settings and the kernel's timers give them.", total)
+	}
+	return fmt.Sprintf("%d of %s came outside the windows that the settings and the kernel's timers give, by %s at most.",
+		p.out, Count(total, "probe"), Brief(p.off))
+}

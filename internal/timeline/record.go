@@ -47,6 +47,7 @@ type Source string
 const (
 	AFPacket Source = "af_packet" // the host's network, or a namespace made by root
 	UserNS   Source = "userns"    // an own user and network namespace
+	Pipe     Source = "pipe"      // what another program captures
 	Counters Source = "counters"  // no packets: inferred from TCP_INFO
 )
 
@@ -86,6 +87,14 @@ type KeepaliveOptions struct {
 // Options gives s its record form.
 func Options(s tcpka.Settings) KeepaliveOptions {
 	return KeepaliveOptions{s.Enabled, Seconds(s.Idle), Seconds(s.Interval), s.Count, Seconds(s.UserTimeout)}
+}
+
+// Settings is the opposite of [Options].
+func (o KeepaliveOptions) Settings() tcpka.Settings {
+	return tcpka.Settings{
+		Enabled: o.Keepalive, Idle: time.Duration(o.Idle), Interval: time.Duration(o.Interval),
+		Count: o.Count, UserTimeout: time.Duration(o.UserTimeout),
+	}
 }
 
 // Step opens a part of an experiment.
@@ -129,6 +138,7 @@ type Event struct {
 	Idle  Seconds `json:"idle,omitempty"`  // quiet time before a probe, a reusing request or an idle-close
 	Nth   int     `json:"nth,omitempty"`   // of a probe: which of this side on this connection
 	After Seconds `json:"after,omitempty"` // of an answer: since the probe; of established: since the SYN
+	Due   *Window `json:"due,omitempty"`   // of a probe, where a plan was made: when it was to come
 	Note  string  `json:"note,omitempty"`
 }
 
@@ -242,6 +252,10 @@ func (e *Event) Clone() *Event {
 	if e.Response != nil {
 		r := *e.Response
 		c.Response = &r
+	}
+	if e.Due != nil {
+		d := *e.Due
+		c.Due = &d
 	}
 	return &c
 }

@@ -2,19 +2,6 @@ package timeline
 
 import "net/netip"
 
-// Death is the end of a held connection, as its program sees it.
-type Death struct {
-	At     Seconds  `json:"at"`
-	Conn   int      `json:"conn"`
-	Errno  string   `json:"errno"` // of the read that saw it, as in ETIMEDOUT; empty for an end of file
-	Text   string   `json:"text"`
-	Poll   []string `json:"poll"`   // what poll(2) said just before
-	Write  string   `json:"write"`  // errno of a write after it
-	Probes int      `json:"probes"` // unanswered ones at the end
-	Lasted Seconds  `json:"lasted"` // since the connection opened
-	Quiet  Seconds  `json:"quiet"`  // since the peer was last heard
-}
-
 // Socket is a TCP socket of this machine. What could not be read is absent, and
 // Unread says why.
 type Socket struct {

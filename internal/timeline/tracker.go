@@ -21,8 +21,11 @@ type Tracker struct {
 	conns      map[pair]*conn
 	all        []*conn
 	sum        Summary
-	lateness   span // of probes, against their settings
-	handshakes span // how long they took
+	plans      [2]*tcpka.Plan // of each side; nil where its settings or HZ are not known
+	planned    planned
+	deaths     []string // a sentence each
+	lateness   span     // of probes, against their settings
+	handshakes span     // how long they took
 
 	// One of each, used again for every event.
 	event    Event
@@ -30,12 +33,14 @@ type Tracker struct {
 	message  Message
 	request  Request
 	response Response
+	due      Window
 }
 
 // NewTracker emits the header, whose start is the timeline's zero.
 func NewTracker(h Header, emit func(Record)) *Tracker {
 	h.Schema = Schema
 	t := &Tracker{emit: emit, header: h, conns: map[pair]*conn{}, sum: Summary{Events: map[string]int{}}}
+	t.makePlans()
 	emit(Record{Header: &h})
 	return t
 }
@@ -128,6 +133,7 @@ func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
 		e.Nth, e.Idle = h.probes+1, Seconds(at.Sub(c.active))
 		if o := t.options(side); o.Keepalive && !h.heard.IsZero() {
 			t.lateness.add(at.Sub(h.due(o)))
+			e.Due = t.predict(at, side, h)
 		}
 	case tcpka.ProbeAnswer:
 		e.Nth, e.After = peer.probes, Seconds(at.Sub(peer.lastProbe))

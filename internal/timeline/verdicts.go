@@ -22,7 +22,12 @@ func (t *Tracker) verdicts() []string {
 	say(t.probed())
 	say(t.unprobed())
 	say(t.idledOut())
-	if len(v) < maxVerdicts {
+	for _, death := range t.deaths {
+		say(death)
+	}
+	if t.planned != (planned{}) {
+		say(t.asPlanned())
+	} else if len(v) < maxVerdicts {
 		say(t.late())
 	}
 	// What contradicts the timeline weighs more than what it says.
@@ -191,7 +196,11 @@ func (t *Tracker) unprobed() string {
 	}
 	c, s := t.options(client), t.options(server)
 	if !c.Keepalive && !s.Keepalive {
-		text := "No probe was sent: TCP keepalive was off at both ends."
+		where := "at both ends"
+		if t.header.Settings.ClientTCP == (Keepalive{}) || t.header.Settings.ServerTCP == (Keepalive{}) {
+			where = "at this end, and the other sent none"
+		}
+		text := fmt.Sprintf("No probe was sent: TCP keepalive was off %s.", where)
 		if ids, requests := t.reused(); len(ids) > 0 {
 			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", requests-len(ids), t.sum.Requests)
 		}

@@ -20,15 +20,23 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
 	for _, line := range [][2]string{
-		{"TCP client", keepalive(h.Settings.ClientTCP)},
-		{"TCP server", keepalive(h.Settings.ServerTCP)},
+		{"TCP client", o.ends(h.Settings.ClientTCP)},
+		{"TCP server", o.ends(h.Settings.ServerTCP)},
 		{"HTTP", http(h.Settings)},
-		{"packets", source(h)},
+		{"packets", o.source(h)},
 	} {
 		if line[1] != "" {
 			o.paragraph(b, dim, pad(line[0], labelWidth), line[1])
 		}
 	}
+}
+
+// ends gives the keepalive of one end, which a plan says too.
+func (o Options) ends(k timeline.Keepalive) string {
+	if o.TCPOnly {
+		return ""
+	}
+	return keepalive(k)
 }
 
 func http(s timeline.Settings) string {
@@ -44,9 +52,6 @@ func http(s timeline.Settings) string {
 
 // keepalive says what was asked for, and what the kernel reads back.
 func keepalive(k timeline.Keepalive) string {
-	if k == (timeline.Keepalive{}) {
-		return "" // not kax's socket
-	}
 	asked, got := options(k.Asked), options(k.Effective)
 	if asked == got {
 		return asked + "; the kernel reads back the same"
@@ -88,17 +93,22 @@ func pauses(ps []timeline.Seconds) string {
 }
 
 // source says which rung of the ladder this is, and what it cannot show.
-func source(h *timeline.Header) string {
+func (o Options) source(h *timeline.Header) string {
 	switch h.Source {
 	case "":
 		return "" // no packets are looked at
 	case timeline.AFPacket:
+		if o.TCPOnly {
+			return "af_packet: every packet of these connections; a tcpdump beside it sees the same ones"
+		}
 		if h.Settings.Private {
 			return "af_packet: every packet on lo of a network namespace of its own; a tcpdump on the host does not see them"
 		}
 		return "af_packet: every packet on the host's lo; a tcpdump beside it sees the same ones"
 	case timeline.UserNS:
 		return "userns: every packet on lo of a user and network namespace of its own; a tcpdump on the host does not see them"
+	case timeline.Pipe:
+		return "pipe: what another program captures and writes, which may come a second late; packets that it misses are missing here"
 	case timeline.Counters:
 		return "counters: nothing may be captured here, so kax infers probes and data from TCP_INFO of its own sockets, every 5 ms; handshakes, ACKs and sequence numbers are not to be seen"
 	}

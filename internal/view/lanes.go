@@ -60,8 +60,12 @@ func (v *Lanes) headings(b *strings.Builder) {
 		return
 	}
 	v.begun = true
+	other := "HTTP: may it carry another request?"
+	if v.opts.TCPOnly {
+		other = "as planned?"
+	}
 	line := fmt.Sprintf("%8s  %4s   %s │ %s", "time", "conn",
-		pad("TCP: is the peer there?", v.tcpWidth()), cut("HTTP: may it carry another request?", v.httpWidth()))
+		pad("TCP: is the peer there?", v.tcpWidth()), cut(other, v.httpWidth()))
 	fmt.Fprintf(b, "\n%s\n", v.opts.paint(bold, line))
 }
 
@@ -87,6 +91,9 @@ func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.E
 	}
 	left := fmt.Sprintf("%8.3f  %4s %s ", time.Duration(e.At).Seconds(), fmt.Sprintf("#%d", e.Conn), arrow(e.Side))
 	rest, httpStyle := []string{""}, plain
+	if tcp != nil && tcp.Due != nil && v.opts.TCPOnly {
+		rest = wrap([]string{planned(tcp)}, "  ", v.httpWidth())
+	}
 	if len(http) > 0 {
 		over := utf8.RuneCountInString(left) - leftWidth // a late moment, a high number
 		rest, httpStyle = wrap(httpMeaning(http[0]), "  ", max(v.httpWidth()-over, 1)), styleOf(http[0].Kind)
@@ -102,6 +109,19 @@ func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.E
 	for i := 1; i < len(http); i++ {
 		v.row(b, nil, http[i])
 	}
+}
+
+// planned says how late a probe came, after what its settings ask for, and how
+// late the kernel's timers let it be.
+func planned(e *timeline.Event) string {
+	late, most := time.Duration(e.At-e.Due.Earliest), time.Duration(e.Due.Latest-e.Due.Earliest)
+	switch {
+	case late < 0:
+		return fmt.Sprintf("%s too early", timeline.Brief(-late))
+	case late > most:
+		return fmt.Sprintf("%s late; at most %s planned", timeline.Brief(late), timeline.Brief(most))
+	}
+	return fmt.Sprintf("yes: %s late of at most %s", timeline.Brief(late), timeline.Brief(most))
 }
 
 // more gives a packet's numbers, relative where the handshake was seen.

@@ -12,11 +12,7 @@ import (
 // plan says what the kernel will do, and where that keeps a connection.
 func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
 	line := func(label, text string) { o.paragraph(b, dim, pad(label, labelWidth), text) }
-	text := keepalive(p.Keepalive)
-	if p.Asked != p.Effective && p.Effective.Keepalive {
-		text = "asked: " + options(p.Asked) + "; in force: " + options(p.Effective)
-	}
-	line("settings", text)
+	line("settings", o.settings(p.Keepalive))
 	line("timers", fmt.Sprintf("Linux's, HZ %d: a single time is exact, a range is what their ticks leave open", p.HZ))
 	if p.First == nil {
 		line("probes", "none, ever: a connection may stay idle for as long as both ends and all between them let it, and a peer that has gone is noticed when something is sent")
@@ -34,6 +30,15 @@ func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
 	if len(p.Systems) > 0 {
 		o.systems(b, p)
 	}
+}
+
+// settings says what was asked for and what holds: on a socket, or, where a plan
+// stands alone, on one that would be made.
+func (o Options) settings(k timeline.Keepalive) string {
+	if o.TCPOnly || k.Asked == k.Effective || !k.Effective.Keepalive {
+		return keepalive(k)
+	}
+	return "asked: " + options(k.Asked) + "; in force: " + options(k.Effective)
 }
 
 // The columns of the systems; what the timeout is known from stands on a line
@@ -115,9 +120,17 @@ func clock(s timeline.Seconds) string {
 }
 
 func number(r timeline.Range) string {
-	lo, hi := fmt.Sprintf("%.3g", r.Min), fmt.Sprintf("%.3g", r.Max)
+	lo, hi := figure(r.Min), figure(r.Max)
 	if lo == hi {
 		return lo
 	}
 	return lo + " to " + hi
+}
+
+// figure writes a number with three digits, or all it has before the point.
+func figure(f float64) string {
+	if f >= 100 {
+		return fmt.Sprintf("%.0f", f)
+	}
+	return fmt.Sprintf("%.3g", f)
 }

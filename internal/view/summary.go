@@ -11,21 +11,31 @@ import (
 	"kax/internal/timeline"
 )
 
+// row writes a line of the table of connections.
+func (o Options) row(b *strings.Builder, s style, conn string, requests, reused, probes, answered any, closed, lasted string) {
+	http := ""
+	if !o.TCPOnly {
+		http = fmt.Sprintf(" %8v %6v", requests, reused)
+	}
+	line := fmt.Sprintf("%-5s%s %6v %8v  %-12s %8s", conn, http, probes, answered, closed, lasted)
+	fmt.Fprintf(b, "%s\n", o.paint(s, cut(line, o.Width)))
+}
+
 // summary writes a table of the connections, the totals and the verdicts.
 func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.Summary) {
-	width := max(o.Width, minWidth)
-	line := fmt.Sprintf("%-5s %8s %6s %6s %8s  %-12s %8s", "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
-	fmt.Fprintf(b, "\n%s\n", o.paint(bold, line))
+	o.Width = max(o.Width, minWidth)
+	fmt.Fprintln(b)
+	o.row(b, bold, "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
 	// They come in the order in which they have ended.
 	slices.SortFunc(conns, func(a, b timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range conns {
-		line := fmt.Sprintf("%-5s %8d %6d %6d %8d  %-12s %8s", fmt.Sprintf("#%d", c.ID),
-			c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))
-		fmt.Fprintf(b, "%s\n", cut(line, width))
+		o.row(b, plain, fmt.Sprintf("#%d", c.ID), c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))
 	}
-	total := fmt.Sprintf("%s, %s (%d reused), %s, %d answered",
-		timeline.Count(s.Connections, "connection"), timeline.Count(s.Requests, "request"), s.Reused,
-		timeline.Count(s.Events["probe"], "probe"), s.Answered)
+	total := timeline.Count(s.Connections, "connection") + ", "
+	if !o.TCPOnly {
+		total += fmt.Sprintf("%s (%d reused), ", timeline.Count(s.Requests, "request"), s.Reused)
+	}
+	total += fmt.Sprintf("%s, %d answered", timeline.Count(s.Events["probe"], "probe"), s.Answered)
 	if s.Packets > 0 {
 		total = timeline.Count(s.Packets, "packet") + ", " + total
 	}

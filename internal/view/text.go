@@ -40,6 +40,8 @@ func (v *text) record(r timeline.Record, l lines) error {
 		l.step(&b, r.Step)
 	case r.Plan != nil:
 		v.opts.plan(&b, r.Plan)
+	case r.Death != nil:
+		v.opts.death(&b, r.Death)
 	case r.Conn != nil:
 		v.conns = append(v.conns, *r.Conn)
 	case r.Summary != nil:

@@ -24,6 +24,7 @@ type View interface {
 type Options struct {
 	Only    []string // kinds of events; empty is all
 	Summary bool     // no events at all
+	TCPOnly bool     // nothing is to be said of HTTP; what was planned takes its place
 	Color   bool
 	Width   int // columns
 }

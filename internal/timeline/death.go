@@ -1,0 +1,61 @@
+package timeline
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Death is the end of a held connection, as its program sees it.
+type Death struct {
+	At         Seconds  `json:"at"`
+	Conn       int      `json:"conn"`
+	Errno      string   `json:"errno"`           // of the read that saw it, as ETIMEDOUT; empty for an end of file
+	Text       string   `json:"text"`            // what that means
+	Poll       []string `json:"poll,omitempty"`  // what poll(2) said just before
+	Then       string   `json:"then,omitempty"`  // what another read said
+	Write      string   `json:"write,omitempty"` // and a write
+	Unanswered int      `json:"unanswered"`      // probes
+	Lasted     Seconds  `json:"lasted"`          // since the connection opened
+	Quiet      Seconds  `json:"quiet"`           // since the peer was last heard
+}
+
+// Dead takes the end of a connection that a program held. It completes d with
+// what the timeline knows, where its socket does not.
+func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofServer bool, d Death) {
+	c, side, who := t.named(pair{clientAddr, serverAddr}), client, Client
+	if ofServer {
+		side, who = server, Server
+	}
+	h := &c.half[side]
+	d.At, d.Conn = t.since(at), c.rec.ID
+	d.Lasted = d.At - max(c.rec.Opened, 0)
+	if d.Quiet == 0 && !h.heard.IsZero() {
+		d.Unanswered, d.Quiet = h.unanswered, Seconds(at.Sub(h.heard))
+	}
+	if d.Errno == "ETIMEDOUT" {
+		c.closed(who, Timeout) // where no packet shows it
+		t.deaths = append(t.deaths, t.gaveUp(c, side, d))
+	}
+	t.emit(Record{Death: &d})
+}
+
+// gaveUp says what it took until the kernel gave a peer up.
+func (t *Tracker) gaveUp(c *conn, side int, d Death) string {
+	text := fmt.Sprintf("#%d ended %s after the peer was last heard, with %s unanswered",
+		c.rec.ID, Brief(time.Duration(d.Quiet)), Count(d.Unanswered, "probe"))
+	p := t.plans[side]
+	if p == nil || d.Unanswered == 0 {
+		return text + "."
+	}
+	at, least, most := p.Death()
+	probes := fmt.Sprint(least)
+	if most > least {
+		probes += fmt.Sprintf(" to %d", most)
+	}
+	verdict := ", as planned"
+	if d.Unanswered < least || d.Unanswered > most || time.Duration(d.Quiet) < at.Earliest {
+		verdict = ", not as planned"
+	}
+	return text + fmt.Sprintf("%s: %s, after %s.", verdict, probes, (&span{n: 2, min: at.Earliest, max: at.Latest}).String())
+}
