@@ -19,18 +19,36 @@
 //
 // # Settings
 //
-// [Settings] are put on a socket by [Set] and read back by [Get]. Times are
-// whole seconds of 1 to 32767, the count is 1 to 127; the kernel refuses
+// [Settings] are put on a socket by [Set], which returns what is in force then,
+// and read by [Get]; [SetFD] and [GetFD] do the same for a raw descriptor. Times
+// are whole seconds of 1 to 32767, the count is 1 to 127; the kernel refuses
 // anything else with EINVAL, and so does this package, before it touches the
 // socket. A zero field leaves what the socket has.
+//
+// This holds for Linux, macOS, FreeBSD, NetBSD, DragonFly, Solaris, illumos and
+// Windows. On OpenBSD and AIX keepalive can be turned on and off, and a time or
+// count is an error that wraps [errors.ErrUnsupported]: there they are the whole
+// machine's. TCP_USER_TIMEOUT is Linux's alone.
 //
 // # Go's own defaults
 //
 // Package net sets keepalive on every connection it dials or accepts (15 s
 // idle, 15 s interval, 9 probes), and does so after the Control function has
-// run, so options set there are overwritten. Setting KeepAlive to a negative
+// run, so options set there are overwritten; net.FileConn does it too, to a
+// socket that may be another process's as well. Setting KeepAlive to a negative
 // value makes net leave the socket alone. [Settings.Dialer] and
-// [Settings.ListenConfig] do this.
+// [Settings.ListenConfig] do this; the package example shows both ways.
+//
+// # The plan
+//
+// A [Plan] predicts what Linux does with given settings: when probes go, and
+// when a peer that has gone is given up. Three things make that more than
+// adding up. The timers never fire early, and late by up to a granule that
+// grows with the distance: 32 ms for a second and 2 s for a minute, where HZ is
+// 250. The keepalive timer is lazy: traffic does not move it, but when it fires
+// it looks how long the connection has been idle, and sleeps again for the rest.
+// And TCP_USER_TIMEOUT replaces the count, but is looked at only when the timer
+// fires. What all of this leaves open is a [Window].
 //
 // # Probes in a capture
 //
