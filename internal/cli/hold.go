@@ -39,12 +39,13 @@ is over, or ^C. Settings that are not given are this machine's. What the peer
 sends is thrown away.
 
 When the connection dies it says what a program sees of that. Packets take
-CAP_NET_RAW, or a tcpdump beside it (--packets); without them kax goes by the
-kernel's counters.`,
+CAP_NET_RAW, or a tcpdump beside it; without them kax goes by the kernel's
+counters:
+
+  sudo tcpdump -i lo -U -w - tcp port 80 | kax tcp dial 127.0.0.1:80 --packets -`,
 		Example: `  kax tcp dial 127.0.0.1:80 --keepidle 1 --keepintvl 1 --keepcnt 3 --for 4s
   kax tcp dial 127.0.0.1:80 --keepidle 1 --list --for 3s
-  kax tcp dial 127.0.0.1:80 --source counters --keepidle 1 --for 3s
-  sudo tcpdump -i lo -U -w - tcp port 80 | kax tcp dial 127.0.0.1:80 --packets - --keepidle 1 --for 4s`,
+  kax tcp dial 127.0.0.1:80 --source counters --keepidle 1 --for 3s`,
 		Args: exactly("HOST:PORT"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if _, _, err := net.SplitHostPort(args[0]); err != nil {
