@@ -57,7 +57,8 @@ type Settings struct {
 	Server    string    `json:"server,omitempty"`
 	ClientTCP Keepalive `json:"client_tcp,omitzero"` // zero where it is not kax's to know
 	ServerTCP Keepalive `json:"server_tcp,omitzero"`
-	HZ        int       `json:"hz,omitempty"` // the kernel's timer ticks a second
+	HZ        int       `json:"hz,omitempty"`     // the kernel's timer ticks a second
+	CutBy     Seconds   `json:"cut_by,omitempty"` // idle timeout of the middlebox that was asked about
 	*HTTPSettings
 }
 

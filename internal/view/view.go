@@ -26,7 +26,9 @@ type Options struct {
 	Summary bool     // no events at all
 	TCPOnly bool     // nothing is to be said of HTTP; what was planned takes its place
 	Color   bool
-	Width   int // columns
+	Width   int  // columns
+	Uncut   bool // lines of a table may be longer
+	Height  int  // lines of a terminal on which a table is drawn over the one before; 0 is none
 }
 
 func (o Options) shows(kind string) bool {
