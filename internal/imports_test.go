@@ -30,11 +30,12 @@ var allowed = map[string]struct {
 	"internal/known":    {nil, "facts about systems of others"},
 	"internal/sockets":  {[]string{"tcpka", "internal/netns"}, "reads and sets keepalive on other programs' sockets, in their namespaces"},
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
+	"internal/sockets":  {[]string{"internal/netns", "tcpka"}, "this machine's sockets and their owners; how they are shown is not its business"},
 	"internal/timeline": {[]string{"internal/wire", "tcpka", "httpka"}, "where the two mechanisms meet"},
 	"internal/view":     {[]string{"internal/timeline"}, "records are the only input of a view"},
 	"internal/lab": {[]string{"internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/wire", "tcpka", "httpka"},
 		"runs experiments; whoever shows the records is not its business"},
-	"internal/cli": {[]string{"internal/known", "internal/sockets", "internal/lab", "internal/view", "internal/timeline", "internal/capture", "internal/counters", "internal/netns", "tcpka", "httpka"},
+	"internal/cli": {[]string{"internal/lab", "internal/view", "internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/sockets", "tcpka", "httpka"},
 		"the command tree, which puts it all together"},
 	"cmd/kax": {[]string{"internal/cli"}, "main and nothing else"},
 }

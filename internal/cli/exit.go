@@ -13,6 +13,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitProblem     = 3 // a check found one
 	exitUnable      = 4 // not permitted, or not supported here
 	exitInterrupted = 130
 )

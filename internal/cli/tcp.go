@@ -6,10 +6,10 @@ func (a *app) tcpCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tcp",
 		Short:   "TCP keepalive by itself",
-		Example: "  kax tcp plan",
+		Example: "  kax tcp sockets",
 		Args:    a.subcommand,
 		RunE:    a.run(showHelp),
 	}
-	cmd.AddCommand(a.planCmd(), a.dialCmd(), a.listenCmd())
+	cmd.AddCommand(a.socketsCmd())
 	return cmd
 }

@@ -1,0 +1,314 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"kax/internal/sockets"
+	"kax/internal/timeline"
+	"kax/internal/view"
+	"kax/tcpka"
+)
+
+type socketsFlags struct {
+	output    outputFlags
+	query     sockets.Query
+	keepalive string // on, off, unknown or any
+	sort      string
+	refresh   time.Duration
+	cutBy     time.Duration
+	loopback  bool
+	strict    bool
+}
+
+const anyKeepalive = "any"
+
+func (a *app) socketsCmd() *cobra.Command {
+	f := socketsFlags{keepalive: anyKeepalive, sort: sockets.SortKeys()[0], query: sockets.Query{Settings: true}}
+	cmd := &cobra.Command{
+		Use:   "sockets",
+		Short: "this machine's TCP sockets: timer, idle time, owner, keepalive settings",
+		Long: `Lists the TCP sockets of this machine, from the kernel (sock_diag(7)):
+
+  timer, left  what the kernel waits for, and what is left of it. The timers of
+               retransmissions and of zero-window probes hide keepalive's.
+  probes       unanswered ones
+  data, ack    time since data went either way, and since the last
+               acknowledgment came in
+  keepalive    the socket's own settings: idle time, interval and count; "?" and
+               why, where they cannot be read. Another user's take root.
+
+With --cut-by only established connections are listed that a middlebox with that
+idle timeout would cut silently: keepalive is off, or the first probe may go too
+late. Exit code 3 says that there are any.`,
+		Example: `  kax tcp sockets
+  kax tcp sockets --state established --with-keepalive off --sort idle
+  kax tcp sockets --port 443 --json
+  kax tcp sockets --cut-by 350s`,
+		Args: atMost(0),
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return a.sockets(cmd.Context(), f)
+		}),
+	}
+	fs := cmd.Flags()
+	fs.Var(processID(&f.query.PID), "pid", "only what this process has open, in its network namespace")
+	fs.Uint16Var(&f.query.Port, "port", 0, "only with this local or peer's `port`")
+	fs.Var(states(&f.query.States), "state", "only in these states, by ss's names, as in established,close-wait")
+	fs.Var(oneOf(&f.keepalive, anyKeepalive, "on", "off", "unknown"), "with-keepalive", "only with keepalive like this")
+	fs.Var(duration(&f.query.IdleOver, positive), "idle-over", "only without data, either way, for longer than this")
+	fs.Var(oneOf(&f.sort, sockets.SortKeys()...), "sort", "what to sort by; idle puts the longest first, timer the next to go off")
+	fs.Var(duration(&f.refresh, positive), "refresh", "list again and again, until ^C")
+	fs.Var(duration(&f.cutBy, positive), "cut-by", "list what a middlebox with this idle timeout would cut")
+	fs.BoolVar(&f.loopback, "loopback", false, "with --cut-by: connections within this machine too")
+	fs.BoolVar(&f.strict, "strict", false, "with --cut-by: what could not be read is a problem too")
+	f.output.json, f.output.color = false, "auto"
+	fs.BoolVar(&f.output.json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	fs.Var(oneOf(&f.output.color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
+	a.complete(cmd, "pid", completePID)
+	a.complete(cmd, "state", fixed(sockets.StateNames()))
+	a.complete(cmd, "sort", fixed(sockets.SortKeys()))
+	a.complete(cmd, "with-keepalive", fixed([]string{"on", "off", "unknown"}))
+	return cmd
+}
+
+// check refuses combinations without a meaning.
+func (f *socketsFlags) check(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	if f.cutBy == 0 {
+		for _, name := range []string{"loopback", "strict"} {
+			if changed(name) {
+				return usage(fmt.Errorf("--%s is for --cut-by", name))
+			}
+		}
+		return nil
+	}
+	for _, name := range []string{"state", "with-keepalive", "refresh"} {
+		if changed(name) {
+			return contradiction("cut-by", name)
+		}
+	}
+	f.query.States = 1 << sockets.Established
+	return nil
+}
+
+func (a *app) sockets(ctx context.Context, f socketsFlags) error {
+	header := &timeline.Header{
+		Schema: timeline.Schema, Version: a.version, Command: "tcp sockets",
+		Started: time.Now(), Settings: timeline.Settings{CutBy: timeline.Seconds(f.cutBy)},
+	}
+	out := bufio.NewWriterSize(a.stdout, 64<<10)
+	lines := view.NewJSON(out, view.Options{}) // one of them, for one header
+	redraw := f.refresh > 0 && !f.output.json && term.IsTerminal(int(a.stdout.Fd()))
+	if redraw { // ECMA-48: clear it all, once
+		fmt.Fprint(out, "\x1b[2J")
+		defer fmt.Fprintln(a.stdout)
+	}
+	for first := true; ; first = false {
+		list, err := f.list(a)
+		if err != nil {
+			return err
+		}
+		v := table(endless{lines})
+		if !f.output.json {
+			if !first && !redraw {
+				fmt.Fprintln(out)
+			}
+			v = f.view(a, out, redraw)
+		}
+		if first || !f.output.json {
+			if err := v.Record(timeline.Record{Header: header}); err != nil {
+				return err
+			}
+		}
+		problem, err := f.show(list, v)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(v.End(), out.Flush()); err != nil {
+			return err
+		}
+		switch {
+		case problem:
+			return silent(exitProblem)
+		case f.refresh == 0:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(f.refresh):
+		}
+	}
+}
+
+// table is a view whose end is told.
+type table interface {
+	view.View
+	End() error
+}
+
+// endless is a view with nothing to write at the end.
+type endless struct{ *view.JSON }
+
+func (endless) End() error { return nil }
+
+func (f *socketsFlags) view(a *app, out *bufio.Writer, redraw bool) table {
+	tty := term.IsTerminal(int(a.stdout.Fd()))
+	o := view.Options{Width: width(a.stdout), Uncut: !tty, Color: f.output.colored(a.stdout)}
+	if redraw {
+		if _, height, err := term.GetSize(int(a.stdout.Fd())); err == nil {
+			o.Height = height
+		}
+	}
+	if f.cutBy > 0 {
+		return view.NewCut(out, o)
+	}
+	return view.NewSockets(out, o)
+}
+
+// list reads the table, and tells on stderr what cannot be told by a row of it.
+func (f *socketsFlags) list(a *app) ([]sockets.Socket, error) {
+	t, err := sockets.List(f.query)
+	if err != nil {
+		return nil, listHint(err)
+	}
+	if t.Changed {
+		fmt.Fprintln(a.stderr, "kax: the kernel's list changed while it was read: a socket may be missing, or be there twice")
+	}
+	if pid := f.query.PID; len(t.Sockets) == 0 && f.query == (sockets.Query{PID: pid, Settings: true}) {
+		fmt.Fprintf(a.stderr, "kax: process %d: none of its %s is a TCP socket\n", pid, timeline.Count(t.Descriptors, "descriptor"))
+	}
+	if f.keepalive != anyKeepalive {
+		t.Sockets = slices.DeleteFunc(t.Sockets, func(s sockets.Socket) bool {
+			on, known := s.Keepalive()
+			is := map[bool]string{true: "on", false: "off"}[on]
+			if !known {
+				is = "unknown"
+			}
+			return is != f.keepalive
+		})
+	}
+	if f.cutBy > 0 && !f.loopback {
+		t.Sockets = slices.DeleteFunc(t.Sockets, func(s sockets.Socket) bool { return s.Loopback() })
+	}
+	sockets.Sort(t.Sockets, f.sort)
+	return t.Sockets, nil
+}
+
+// listHint says what would permit it.
+func listHint(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return withHint(err, "root may, with CAP_SYS_PTRACE and CAP_SYS_ADMIN")
+	}
+	return err
+}
+
+// show hands the sockets to a view, and reports whether there is a problem.
+func (f *socketsFlags) show(list []sockets.Socket, v view.View) (problem bool, err error) {
+	var r socketRecord
+	if f.cutBy == 0 {
+		for i := range list {
+			if err := v.Record(r.fill(&list[i])); err != nil {
+				return false, err
+			}
+		}
+		return false, nil
+	}
+	hz, err := tcpka.HZ()
+	if err != nil {
+		return false, err
+	}
+	for i := range list {
+		s := &list[i]
+		rec := r.fill(s)
+		if s.Read() {
+			why, fix := cut(s.Settings, f.cutBy, hz)
+			if why == "" {
+				continue
+			}
+			rec.Socket.Cut = why
+			if fix != "" {
+				rec.Socket.Fix = fmt.Sprintf("kax tcp set --pid %d --fd %d %s", s.Owner.PID, s.Owner.FD, fix)
+			}
+		}
+		problem = problem || s.Read() || f.strict
+		if err := v.Record(rec); err != nil {
+			return problem, err
+		}
+	}
+	return problem, nil
+}
+
+// cut says why a middlebox that forgets connections after limit would forget one
+// with these settings, and which flags would keep it.
+func cut(s tcpka.Settings, limit time.Duration, hz int) (why, fix string) {
+	plan, err := tcpka.NewPlan(s, hz)
+	switch {
+	case !s.Enabled:
+		why = "keepalive off"
+	case err != nil:
+		why = err.Error() // a value out of the range that any kernel takes
+	case plan.First().Latest >= limit:
+		why = "first probe after up to " + seconds(plan.First().Latest)
+	case plan.Silence() >= limit:
+		why = "probes up to " + seconds(plan.Silence()) + " apart"
+	default:
+		return "", ""
+	}
+	longest, ok := tcpka.IdleBelow(limit, hz)
+	if !ok {
+		return why + "; no keepalive time is short enough for that timeout", ""
+	}
+	fix = fmt.Sprintf("--keepidle %d", min(longest, s.Idle)/time.Second)
+	if s.Interval > longest {
+		fix += fmt.Sprintf(" --keepintvl %d", longest/time.Second)
+	}
+	return why, fix
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.4g s", d.Seconds()) }
+
+// states is a list of TCP states.
+func states(p *sockets.States) value {
+	text := ""
+	return value{
+		kind: "state,...",
+		get:  func() string { return text },
+		set: func(s string) (err error) {
+			text = s
+			*p, err = sockets.ParseStates(s)
+			return err
+		},
+	}
+}
+
+// processID is the number of a process.
+func processID(p *int) value {
+	return value{
+		kind: "pid",
+		get: func() string {
+			if *p == 0 {
+				return ""
+			}
+			return fmt.Sprint(*p)
+		},
+		set: func(s string) error {
+			if _, err := fmt.Sscanf(strings.TrimSpace(s), "%d", p); err != nil || *p <= 0 {
+				return errors.New("must be the number of a process")
+			}
+			return nil
+		},
+	}
+}
