@@ -37,7 +37,8 @@ var allowed = map[string]struct {
 		"runs experiments; whoever shows the records is not its business"},
 	"internal/cli": {[]string{"internal/lab", "internal/view", "internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/sockets", "tcpka", "httpka"},
 		"the command tree, which puts it all together"},
-	"cmd/kax": {[]string{"internal/cli"}, "main and nothing else"},
+	"docs/performance": {nil, "measures commands from outside"},
+	"cmd/kax":          {[]string{"internal/cli"}, "main and nothing else"},
 }
 
 // only says which packages may know an outside module.

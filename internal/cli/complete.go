@@ -55,7 +55,7 @@ func completePeer(*cobra.Command, []string, string) ([]cobra.Completion, cobra.S
 }
 
 // live is the kernel's table; there is nothing to offer where it cannot be read.
-func live(states sockets.States) []sockets.Socket {
+func live(states sockets.States) []*sockets.Socket {
 	t, err := sockets.List(sockets.Query{States: states})
 	if err != nil {
 		return nil

@@ -179,7 +179,7 @@ func (f *socketsFlags) view(a *app, out *bufio.Writer, redraw bool) table {
 }
 
 // list reads the table, and tells on stderr what cannot be told by a row of it.
-func (f *socketsFlags) list(a *app) ([]sockets.Socket, error) {
+func (f *socketsFlags) list(a *app) ([]*sockets.Socket, error) {
 	t, err := sockets.List(f.query)
 	if err != nil {
 		return nil, listHint(err)
@@ -191,7 +191,7 @@ func (f *socketsFlags) list(a *app) ([]sockets.Socket, error) {
 		fmt.Fprintf(a.stderr, "kax: process %d: none of its %s is a TCP socket\n", pid, timeline.Count(t.Descriptors, "descriptor"))
 	}
 	if f.keepalive != anyKeepalive {
-		t.Sockets = slices.DeleteFunc(t.Sockets, func(s sockets.Socket) bool {
+		t.Sockets = slices.DeleteFunc(t.Sockets, func(s *sockets.Socket) bool {
 			on, known := s.Keepalive()
 			is := map[bool]string{true: "on", false: "off"}[on]
 			if !known {
@@ -201,7 +201,7 @@ func (f *socketsFlags) list(a *app) ([]sockets.Socket, error) {
 		})
 	}
 	if f.cutBy > 0 && !f.loopback {
-		t.Sockets = slices.DeleteFunc(t.Sockets, func(s sockets.Socket) bool { return s.Loopback() })
+		t.Sockets = slices.DeleteFunc(t.Sockets, func(s *sockets.Socket) bool { return s.Loopback() })
 	}
 	sockets.Sort(t.Sockets, f.sort)
 	return t.Sockets, nil
@@ -216,11 +216,11 @@ func listHint(err error) error {
 }
 
 // show hands the sockets to a view, and reports whether there is a problem.
-func (f *socketsFlags) show(list []sockets.Socket, v view.View) (problem bool, err error) {
+func (f *socketsFlags) show(list []*sockets.Socket, v view.View) (problem bool, err error) {
 	var r socketRecord
 	if f.cutBy == 0 {
-		for i := range list {
-			if err := v.Record(r.fill(&list[i])); err != nil {
+		for _, s := range list {
+			if err := v.Record(r.fill(s)); err != nil {
 				return false, err
 			}
 		}
@@ -230,8 +230,7 @@ func (f *socketsFlags) show(list []sockets.Socket, v view.View) (problem bool, e
 	if err != nil {
 		return false, err
 	}
-	for i := range list {
-		s := &list[i]
+	for _, s := range list {
 		rec := r.fill(s)
 		if s.Read() {
 			why, fix := cut(s.Settings, f.cutBy, hz)

@@ -14,7 +14,7 @@ type Query struct {
 
 // A Table is the kernel's list of TCP sockets.
 type Table struct {
-	Sockets []Socket
+	Sockets []*Socket
 	// Changed means that the kernel's list changed so much while it was read that
 	// a socket may be missing from it, or be there twice.
 	Changed bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -56,6 +57,7 @@ func list(q Query) (*Table, error) {
 	t := new(Table)
 	buf := make([]byte, bufferLen)
 	zones := map[uint32]string{}
+	var room block
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		changed, err := dump(fd, family, q.States.mask(), buf, func(s *Socket) {
 			if !q.wants(s) {
@@ -64,7 +66,7 @@ func list(q Query) (*Table, error) {
 			if s.device != 0 {
 				s.name(zones)
 			}
-			t.Sockets = append(t.Sockets, *s)
+			t.Sockets = append(t.Sockets, room.put(s))
 		})
 		if errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("%w (%w: the kernel has no tcp_diag)", err, errors.ErrUnsupported)
@@ -75,6 +77,17 @@ func list(q Query) (*Table, error) {
 		t.Changed = t.Changed || changed
 	}
 	return t, t.findOwners(q)
+}
+
+// block is room for sockets, which are many.
+type block []Socket
+
+func (b *block) put(s *Socket) *Socket {
+	if len(*b) == cap(*b) {
+		*b = make(block, 0, 256)
+	}
+	*b = append(*b, *s)
+	return &(*b)[len(*b)-1]
 }
 
 // name gives link-local addresses the interface that they are good on.
@@ -96,38 +109,38 @@ func (s *Socket) name(zones map[uint32]string) {
 
 // findOwners looks through the descriptors of every process, once.
 func (t *Table) findOwners(q Query) error {
-	w := walk{table: t, settings: q.Settings}
-	w.index()
+	x := indexInodes(t.Sockets)
 	if q.PID != 0 {
-		n, err := w.process(q.PID)
-		if err = cmp.Or(err, w.denied); err != nil {
-			return fmt.Errorf("process %d: read its descriptors: %w", q.PID, err)
+		h := holdings{pid: q.PID}
+		h.look(x)
+		if h.err != nil {
+			return fmt.Errorf("process %d: its descriptors: %w", q.PID, h.err)
 		}
-		t.Descriptors = n
-		t.Sockets = slices.DeleteFunc(t.Sockets, func(s Socket) bool { return s.Owner.PID == 0 })
-		w.index()
+		t.own(&h)
+		t.Descriptors = h.total
+		t.Sockets = slices.DeleteFunc(t.Sockets, func(s *Socket) bool { return s.Owner.PID == 0 })
+		x = indexInodes(t.Sockets)
 	}
-	pids, err := processes()
+	all, err := processes()
 	if err != nil {
 		return err
 	}
-	for _, pid := range pids {
-		if pid == q.PID {
-			continue
-		}
-		// A process may be gone by now; others are counted.
-		if _, err := w.process(pid); errors.Is(err, os.ErrPermission) {
-			w.denied = err
-		}
+	all = slices.DeleteFunc(all, func(h holdings) bool { return h.pid == q.PID })
+	parallel(len(all), func(i int) { all[i].look(x) })
+	denied := false
+	for i := range all {
+		denied = denied || errors.Is(all[i].err, os.ErrPermission) // others are gone by now
+		t.own(&all[i])
 	}
 	if q.Settings {
-		w.explain()
+		t.readSettings()
+		t.explain(denied)
 	}
 	return nil
 }
 
-// processes lists the numbers of all that run, in their order.
-func processes() ([]int, error) {
+// processes lists all that run, in the order of their numbers.
+func processes() ([]holdings, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -137,12 +150,16 @@ func processes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	var pids []int
+	var all []holdings
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			pids = append(pids, pid)
+			all = append(all, holdings{pid: pid})
 		}
 	}
-	slices.Sort(pids)
-	return pids, nil
+	slices.SortFunc(all, func(a, b holdings) int { return cmp.Compare(a.pid, b.pid) })
+	return all, nil
+}
+
+func withZone(a netip.AddrPort, zone string) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().WithZone(zone), a.Port())
 }

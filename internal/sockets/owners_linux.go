@@ -5,89 +5,88 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"kax/tcpka"
 )
 
-// walk goes through the descriptors of processes, in search of a table's
-// sockets.
-type walk struct {
-	table    *Table
-	settings bool  // read them from the first process that lends the socket
-	denied   error // of a process whose descriptors may not be seen
-	byInode  []int32
-	link     [64]byte
-}
+// inodes finds sockets by inode. Each is an inode and, in the lower half, a
+// place in the table; the order is theirs. Several sockets have the same inode
+// where they are the paths of one MPTCP socket; those that no process can have
+// open have none.
+type inodes []uint64
 
-// index sorts the sockets that a process may have open by inode. Several have
-// the same where they are the paths of one MPTCP socket.
-func (w *walk) index() {
-	w.byInode = w.byInode[:0]
-	for i := range w.table.Sockets {
-		if w.table.Sockets[i].inode != 0 {
-			w.byInode = append(w.byInode, int32(i))
+func indexInodes(list []*Socket) inodes {
+	x := make(inodes, 0, len(list))
+	for i, s := range list {
+		if s.inode != 0 {
+			x = append(x, uint64(s.inode)<<32|uint64(i))
 		}
 	}
-	slices.SortFunc(w.byInode, func(a, b int32) int { return cmp.Compare(w.inode(a), w.inode(b)) })
+	slices.Sort(x)
+	return x
 }
 
-func (w *walk) inode(i int32) uint32 { return w.table.Sockets[i].inode }
-
-// find returns the sockets with an inode.
-func (w *walk) find(inode uint32) []int32 {
-	from, ok := slices.BinarySearchFunc(w.byInode, inode, func(i int32, want uint32) int { return cmp.Compare(w.inode(i), want) })
-	if !ok {
-		return nil
+// find calls f with each place of an inode.
+func (x inodes) find(inode uint32, f func(place int)) {
+	at, _ := slices.BinarySearch(x, uint64(inode)<<32)
+	for ; at < len(x) && uint32(x[at]>>32) == inode; at++ {
+		f(int(uint32(x[at])))
 	}
-	to := from + 1
-	for to < len(w.byInode) && w.inode(w.byInode[to]) == inode {
-		to++
-	}
-	return w.byInode[from:to]
 }
 
-// process goes through one process's descriptors, and returns how many there
-// are.
-func (w *walk) process(pid int) (int, error) {
-	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+// holdings are the sockets of a table that a process has open.
+type holdings struct {
+	pid   int
+	name  string
+	total int // descriptors of any kind
+	hits  []hit
+	err   error // why it may not be told, or not all of it
+}
+
+type hit struct{ place, fd int }
+
+// look goes through the descriptors of a process.
+func (h *holdings) look(x inodes) {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", h.pid))
 	if err != nil {
-		return 0, err
+		h.err = err
+		return
 	}
 	defer dir.Close()
-	l := lender{pid: pid}
-	defer l.close()
-	total := 0
-	for {
-		names, err := dir.Readdirnames(1024)
-		total += len(names)
+	var buf [64]byte
+	for err == nil { // then: the end, or the process has ended
+		var names []string
+		names, err = dir.Readdirnames(1024)
+		h.total += len(names)
 		for _, name := range names {
-			for _, i := range w.find(w.socketInode(int(dir.Fd()), name)) {
-				w.found(&w.table.Sockets[i], &l, name)
+			n, err := unix.Readlinkat(int(dir.Fd()), name, buf[:])
+			if errors.Is(err, os.ErrPermission) {
+				h.err = err
+			}
+			if inode := socketInode(buf[:max(n, 0)]); inode != 0 {
+				fd, _ := strconv.Atoi(name)
+				x.find(inode, func(place int) { h.hits = append(h.hits, hit{place, fd}) })
 			}
 		}
-		if err != nil { // the end, or the process has ended
-			return total, nil
-		}
+	}
+	if len(h.hits) > 0 {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.pid))
+		h.name = string(bytes.TrimSuffix(comm, []byte("\n")))
 	}
 }
 
 // socketInode reads a link like socket:[12345]; 0 is anything else. The
 // numbers are the same in every network namespace: all are of one sockfs.
-func (w *walk) socketInode(dir int, name string) uint32 {
-	n, err := unix.Readlinkat(dir, name, w.link[:])
-	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			w.denied = err
-		}
-		return 0
-	}
-	digits, ok := bytes.CutPrefix(w.link[:n], []byte("socket:["))
+func socketInode(link []byte) uint32 {
+	digits, ok := bytes.CutPrefix(link, []byte("socket:["))
 	if !ok {
 		return 0
 	}
@@ -98,33 +97,54 @@ func (w *walk) socketInode(dir int, name string) uint32 {
 	return inode
 }
 
-func (w *walk) found(s *Socket, l *lender, name string) {
-	number, err := strconv.Atoi(name)
-	if err != nil {
-		return
-	}
-	owner := Owner{PID: l.pid, Process: l.process(), FD: number}
-	if s.Owner.PID == 0 {
-		s.Owner = owner
-	} else {
-		s.Also = append(s.Also, owner)
-	}
-	if w.settings && !s.Read() {
-		s.Settings, s.Unread = l.settings(number, s.cookie)
+// own notes in the table whose its sockets are.
+func (t *Table) own(h *holdings) {
+	for _, hit := range h.hits {
+		s, o := t.Sockets[hit.place], Owner{PID: h.pid, Process: h.name, FD: hit.fd}
+		if s.Owner.PID == 0 {
+			s.Owner = o
+		} else {
+			s.Also = append(s.Also, o)
+		}
 	}
 }
 
+// readSettings borrows each socket from its owner, or from the first of the
+// others that lends it.
+func (t *Table) readSettings() {
+	owned := make([]*Socket, 0, len(t.Sockets))
+	for _, s := range t.Sockets {
+		if s.Owner.PID != 0 {
+			owned = append(owned, s)
+		}
+	}
+	slices.SortFunc(owned, func(a, b *Socket) int { return cmp.Compare(a.Owner.PID, b.Owner.PID) })
+	const share = 1024
+	parallel((len(owned)+share-1)/share, func(i int) {
+		var l lender
+		defer l.close()
+		for _, s := range owned[i*share : min((i+1)*share, len(owned))] {
+			l.read(s, s.Owner)
+			for _, o := range s.Also {
+				if !s.Read() {
+					l.read(s, o)
+				}
+			}
+		}
+	})
+}
+
 // explain says why the settings of sockets without a known owner were not read.
-func (w *walk) explain() {
+func (t *Table) explain(denied bool) {
 	me := uint32(os.Geteuid())
-	for i := range w.table.Sockets {
-		switch s := &w.table.Sockets[i]; {
+	for _, s := range t.Sockets {
+		switch {
 		case s.Owner.PID != 0:
 		case s.inode == 0:
 			s.Unread = Ownerless
 		case me != 0 && s.UID != me:
 			s.Unread = Foreign
-		case w.denied != nil:
+		case denied:
 			s.Unread = Forbidden
 		default:
 			s.Unread = OutOfSight
@@ -132,13 +152,24 @@ func (w *walk) explain() {
 	}
 }
 
-// lender is a process on the way through its descriptors: opened with the first
-// that is wanted.
+// parallel calls f with 0 to n-1, on every processor.
+func parallel(n int, f func(int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// lender is the process that was borrowed from last.
 type lender struct {
-	pid     int
-	name    string
-	open    *Process
-	refused Reason // why it lends nothing
+	open    *Process // nil until there is one
+	refused Reason   // why it lends nothing
 }
 
 func (l *lender) close() {
@@ -147,64 +178,59 @@ func (l *lender) close() {
 	}
 }
 
-func (l *lender) process() string {
-	if l.name == "" {
-		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", l.pid))
-		l.name = string(bytes.TrimSuffix(comm, []byte("\n")))
-	}
-	return l.name
-}
-
-// settings borrows a socket for as long as it takes to read its options. It
-// makes no error, of which there might be one a socket.
-func (l *lender) settings(number int, cookie uint64) (tcpka.Settings, Reason) {
-	if l.refused != "" {
-		return tcpka.Settings{}, l.refused
-	}
-	fd, err := l.borrow(number)
+// read borrows a socket for as long as it takes to read its options. It makes
+// no error, of which there might be one a socket.
+func (l *lender) read(s *Socket, from Owner) {
+	fd, err := l.borrow(from)
 	if err != nil {
-		return tcpka.Settings{}, l.reason(err)
+		s.Unread = l.reason(err)
+		return
 	}
 	defer unix.Close(fd)
 	// The number may have been given to another socket since.
-	if got, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE); err != nil || got != cookie {
+	if got, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE); err != nil || got != s.cookie {
+		s.Unread = Changed
 		if proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil && proto == unix.IPPROTO_MPTCP {
-			return tcpka.Settings{}, Multipath // which has its paths' inode
+			s.Unread = Multipath // which has the inode of its paths
 		}
-		return tcpka.Settings{}, Changed
+		return
 	}
-	set, err := tcpka.GetFD(uintptr(fd))
-	if err != nil {
-		return tcpka.Settings{}, Unreadable
+	if s.Settings, err = tcpka.GetFD(uintptr(fd)); err != nil {
+		s.Unread = Unreadable
+		return
 	}
-	return set, ""
+	s.Unread = ""
 }
 
-func (l *lender) borrow(number int) (int, error) {
-	if l.open == nil {
-		p, err := OpenProcess(l.pid)
+var errRefused = errors.New("this process lends nothing")
+
+func (l *lender) borrow(from Owner) (int, error) {
+	if l.open == nil || l.open.PID != from.PID {
+		l.close()
+		l.open, l.refused = nil, ""
+		p, err := OpenProcess(from.PID)
 		if err != nil {
 			return -1, err
 		}
 		l.open = p
 	}
-	return unix.PidfdGetfd(l.open.pidfd, number, 0)
+	if l.refused != "" {
+		return -1, errRefused
+	}
+	return unix.PidfdGetfd(l.open.pidfd, from.FD, 0)
 }
 
 func (l *lender) reason(err error) Reason {
 	switch {
+	case errors.Is(err, errRefused):
 	case errors.Is(err, os.ErrPermission):
 		l.refused = Forbidden
-		return Forbidden
 	case errors.Is(err, unix.ENOSYS):
 		l.refused = OldKernel
-		return OldKernel
 	case errors.Is(err, unix.EBADF), errors.Is(err, unix.ESRCH), errors.Is(err, ErrNoProcess):
 		return Changed
+	default:
+		return Unreadable
 	}
-	return Unreadable
-}
-
-func withZone(a netip.AddrPort, zone string) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().WithZone(zone), a.Port())
+	return l.refused
 }

@@ -85,9 +85,9 @@ func SortKeys() []string {
 // Sort orders sockets by a key, and those that are equal by their addresses.
 // What is to be looked at first comes first: the shortest timer, the most
 // probes, the longest idle time.
-func Sort(list []Socket, key string) {
-	slices.SortFunc(list, func(a, b Socket) int {
-		return cmp.Or(compare(&a, &b, key), a.Local.Compare(b.Local), a.Peer.Compare(b.Peer), cmp.Compare(a.cookie, b.cookie))
+func Sort(list []*Socket, key string) {
+	slices.SortFunc(list, func(a, b *Socket) int {
+		return cmp.Or(compare(a, b, key), a.Local.Compare(b.Local), a.Peer.Compare(b.Peer), cmp.Compare(a.cookie, b.cookie))
 	})
 }
 
