@@ -1,0 +1,492 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kax/internal/need"
+	"kax/internal/timeline"
+	"kax/tcpka"
+)
+
+// opened is a connection that this process holds, and which kax looks at from
+// outside, by its listener's port.
+type opened struct {
+	listener       *net.TCPListener
+	client, server *net.TCPConn
+}
+
+func (h opened) port() string { return strconv.Itoa(h.listener.Addr().(*net.TCPAddr).Port) }
+
+func openConn(t *testing.T, client, server tcpka.Settings) opened {
+	t.Helper()
+	l, err := server.ListenConfig().Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c, err := client.Dialer().Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return opened{l.(*net.TCPListener), c.(*net.TCPConn), s.(*net.TCPConn)}
+}
+
+func numberOf(t *testing.T, c syscall.Conn) int {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := -1
+	_ = rc.Control(func(fd uintptr) { number = int(fd) })
+	return number
+}
+
+var (
+	noKeepalive = tcpka.Settings{}
+	slow        = tcpka.Settings{Enabled: true, Idle: 7200 * time.Second, Interval: 75 * time.Second, Count: 9}
+	prompt      = tcpka.Settings{Enabled: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3, UserTimeout: 2500 * time.Millisecond}
+	rareInVain  = tcpka.Settings{Enabled: true, Idle: 30 * time.Second, Interval: 400 * time.Second, Count: 3}
+)
+
+// listing demands a header and sockets after it.
+func listing(t *testing.T, r result, headers int) []timeline.Socket {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(r.stdout))
+	dec.DisallowUnknownFields()
+	var list []timeline.Socket
+	for n := 0; ; n++ {
+		var rec timeline.Record
+		if err := dec.Decode(&rec); err == io.EOF {
+			if n == 0 {
+				t.Fatalf("no records: %s", r)
+			}
+			return list
+		} else if err != nil {
+			t.Fatalf("%v: %s", err, r)
+		}
+		if n < headers != (rec.Header != nil) || n >= headers != (rec.Socket != nil) {
+			t.Fatalf("record %d is neither: %s", n, r)
+		}
+		if rec.Header != nil && rec.Header.Command != "tcp sockets" {
+			t.Errorf("header %+v", rec.Header)
+		}
+		if rec.Socket != nil {
+			list = append(list, *rec.Socket)
+		}
+	}
+}
+
+// lends skips a test where not even a process of the same user lends its
+// sockets (ptrace(2), /proc/sys/kernel/yama/ptrace_scope).
+func lends(t *testing.T) {
+	t.Helper()
+	h := openConn(t, prompt, prompt)
+	if s := listing(t, run(t, kax(asIs, "tcp", "sockets", "--port", h.port(), "--json")), 1); len(s) == 3 && s[0].KeepaliveTimes == nil {
+		need.Permission(t, "borrow a descriptor", fmt.Errorf("%s", s[0].Unread))
+	}
+}
+
+func TestSocketsJSON(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	h := openConn(t, prompt, noKeepalive)
+	res := run(t, kax(asIs, "tcp", "sockets", "--port", h.port(), "--sort", "state", "--json"))
+	list := listing(t, res, 1)
+	if res.code != 0 || res.stderr != "" || len(list) != 3 {
+		t.Fatal(res)
+	}
+	slices.SortStableFunc(list[:2], func(a, b timeline.Socket) int { return b.Peer.Compare(a.Peer) })
+	for i, want := range []struct {
+		conn     syscall.Conn
+		state    string
+		settings tcpka.Settings
+	}{{h.client, "ESTAB", prompt}, {h.server, "ESTAB", noKeepalive}, {h.listener, "LISTEN", noKeepalive}} {
+		s := list[i]
+		if i < 2 && s.Peer == h.client.LocalAddr().(*net.TCPAddr).AddrPort() != (i == 1) {
+			s = list[1-i]
+		}
+		effective, err := tcpka.Get(want.conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := timeline.Options(effective)
+		if s.State != want.state || s.PID != os.Getpid() || s.FD == nil || *s.FD != numberOf(t, want.conn) || s.UID != uint32(os.Getuid()) {
+			t.Errorf("%+v", s)
+		}
+		if s.Keepalive == nil || *s.Keepalive != want.settings.Enabled || s.KeepaliveTimes == nil || s.Unread != "" ||
+			*s.KeepaliveTimes != (timeline.KeepaliveTimes{Idle: o.Idle, Interval: o.Interval, Count: o.Count, UserTimeout: o.UserTimeout}) {
+			t.Errorf("%+v has keepalive %v, %+v, want %+v", s, s.Keepalive, s.KeepaliveTimes, o)
+		}
+	}
+}
+
+func TestSocketsTable(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	h := openConn(t, prompt, noKeepalive)
+	res := run(t, kax(asIs, "tcp", "sockets", "--port", h.port()))
+	lines := strings.Split(res.stdout, "\n")
+	if res.code != 0 || res.stderr != "" || len(lines) != 6 || !strings.HasPrefix(lines[0], "state ") ||
+		lines[4] != "3 sockets: 1 with keepalive on, 2 off, 0 unknown" {
+		t.Fatal(res)
+	}
+	for _, want := range []string{"on 30s/10s/3, user timeout 2.5s", h.client.LocalAddr().String(), "LISTEN", strconv.Itoa(os.Getpid()), " off\n"} {
+		if !strings.Contains(res.stdout, want) {
+			t.Errorf("no %q: %s", want, res)
+		}
+	}
+}
+
+func TestSocketsFilters(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	h := openConn(t, prompt, noKeepalive)
+	for args, want := range map[string]int{
+		"":                                      3,
+		"--state listen":                        1,
+		"--state ESTABLISHED,close-wait":        2,
+		"--with-keepalive on":                   1,
+		"--with-keepalive off":                  2,
+		"--with-keepalive unknown":              0,
+		"--with-keepalive off --state listen":   1,
+		"--idle-over 1h":                        0,
+		fmt.Sprintf("--pid %d", os.Getpid()):    3,
+		"--idle-over 1us --with-keepalive=off":  1,
+		"--sort idle --state estab --color=any": -1,
+	} {
+		res := run(t, kax(asIs, append([]string{"tcp", "sockets", "--json", "--port", h.port()}, strings.Fields(args)...)...))
+		if want < 0 {
+			if res.code != exitUsage {
+				t.Errorf("%s: %s", args, res)
+			}
+			continue
+		}
+		if list := listing(t, res, 1); res.code != 0 || len(list) != want {
+			t.Errorf("%s: %d sockets, want %d: %s", args, len(list), want, res)
+		}
+	}
+}
+
+func TestSocketsCutBy(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	for _, tt := range []struct {
+		name           string
+		client, server tcpka.Settings
+		args           string
+		code, cut      int
+		why, fix       string // of the client
+	}{
+		{"kept", prompt, prompt, "--cut-by 350s --loopback", 0, 0, "", ""},
+		{"loopback is left out", slow, noKeepalive, "--cut-by 350s", 0, 0, "", ""},
+		{"too late", slow, prompt, "--cut-by 350s --loopback", exitProblem, 1, "first probe after up to 7", "--keepidle 33"},
+		{"off", noKeepalive, prompt, "--cut-by 350s --loopback", exitProblem, 1, "keepalive off", "--keepidle 33"},
+		{"both", slow, noKeepalive, "--cut-by 5m50s --loopback", exitProblem, 2, "first probe after up to 7", "--keepidle 33"},
+		{"too far apart", rareInVain, prompt, "--cut-by 350s --loopback", exitProblem, 1, "probes up to 4", "--keepidle 30 --keepintvl 33"},
+		{"no time is short enough", prompt, prompt, "--cut-by 1s --loopback", exitProblem, 2, "no keepalive time is short enough", ""},
+		{"later than the last", slow, slow, "--cut-by 3h --loopback --strict", 0, 0, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := openConn(t, tt.client, tt.server)
+			args := append([]string{"tcp", "sockets", "--port", h.port()}, strings.Fields(tt.args)...)
+			res := run(t, kax(asIs, args...))
+			if res.code != tt.code || !strings.Contains(res.stdout, tt.why) || !strings.Contains(res.stdout, "the peer's probes") {
+				t.Error(res)
+			}
+			res = run(t, kax(asIs, append(args, "--json")...))
+			list := listing(t, res, 1)
+			if res.code != tt.code || len(list) != tt.cut {
+				t.Fatalf("%d cut: %s", len(list), res)
+			}
+			for _, s := range list {
+				if s.Cut == "" || s.State != "ESTAB" {
+					t.Errorf("%+v", s)
+				}
+				if s.Local.String() != h.client.LocalAddr().String() {
+					continue
+				}
+				command := fmt.Sprintf("kax tcp set --pid %d --fd %d ", os.Getpid(), numberOf(t, h.client))
+				if !strings.Contains(s.Cut, tt.why) || (tt.fix != "") != strings.HasPrefix(s.Fix, command+tt.fix) {
+					t.Errorf("%q, %q", s.Cut, s.Fix)
+				}
+			}
+		})
+	}
+}
+
+// What a fix says is enough.
+func TestCutFix(t *testing.T) {
+	t.Parallel()
+	for limit := 2 * time.Second; limit < 9000*time.Second; limit += 977 * time.Millisecond {
+		for _, s := range []tcpka.Settings{slow, prompt, rareInVain, {Idle: 7200 * time.Second, Interval: 75 * time.Second, Count: 9}} {
+			why, fix := cut(s, limit, 250)
+			if why == "" || fix == "" {
+				if why == "" != (fix == "") {
+					t.Fatalf("%v by %v: %q, %q", s, limit, why, fix)
+				}
+				continue
+			}
+			fixed, idle, interval := s, 0, int(s.Interval/time.Second)
+			if n, err := fmt.Sscanf(fix, "--keepidle %d --keepintvl %d", &idle, &interval); n == 0 {
+				t.Fatal(fix, err)
+			}
+			fixed.Enabled, fixed.Idle, fixed.Interval = true, time.Duration(idle)*time.Second, time.Duration(interval)*time.Second
+			if why, _ := cut(fixed, limit, 250); why != "" {
+				t.Fatalf("%v by %v: %q leaves %q", s, limit, fix, why)
+			}
+		}
+	}
+}
+
+// Another user's sockets are listed, with what the kernel tells of them, and
+// why there is no more; they count with --strict only.
+func TestSocketsOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	h := openConn(t, prompt, noKeepalive)
+	res := run(t, ordinary(kax(asIs, "tcp", "sockets", "--port", h.port(), "--json")))
+	list := listing(t, res, 1)
+	if res.code != 0 || len(list) != 3 {
+		t.Fatal(res)
+	}
+	for _, s := range list {
+		client := s.Local.String() == h.client.LocalAddr().String()
+		if s.PID != 0 || s.FD != nil || s.KeepaliveTimes != nil || s.Unread != "another user's: needs root" ||
+			(s.Keepalive != nil) != client || client && !*s.Keepalive {
+			t.Errorf("%+v", s)
+		}
+	}
+	for args, code := range map[string]int{"--loopback": 0, "--loopback --strict": exitProblem, "--strict": 0} {
+		args := append([]string{"tcp", "sockets", "--cut-by", "350", "--port", h.port()}, strings.Fields(args)...)
+		res := run(t, ordinary(kax(asIs, args...)))
+		if res.code != code || slices.Contains(args, "--loopback") != strings.Contains(res.stdout, "2 more, of which it is not known") {
+			t.Errorf("%v: %s", args, res)
+		}
+	}
+	res = run(t, ordinary(kax(asIs, "tcp", "sockets", "--pid", strconv.Itoa(os.Getpid()))))
+	if res.code != exitUnable || res.stdout != "" || !strings.Contains(res.stderr, "permission denied") || !strings.Contains(res.stderr, "hint: ") {
+		t.Error(res)
+	}
+}
+
+func TestSocketsOfNoProcess(t *testing.T) {
+	t.Parallel()
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pid := gone.Process.Pid
+	res := run(t, kax(asIs, "tcp", "sockets", "--pid", strconv.Itoa(pid)))
+	if res.code != exitFailed || res.stdout != "" || res.stderr != fmt.Sprintf("kax: process %d: no such process\n", pid) {
+		t.Error(res)
+	}
+}
+
+// A process may have other things open than TCP sockets.
+func TestSocketsOfAProcessWithout(t *testing.T) {
+	t.Parallel()
+	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	a := os.NewFile(uintptr(pair[0]), "unix")
+	defer a.Close()
+	u, err := udp.(*net.UDPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	cat := exec.Command("cat")
+	cat.ExtraFiles = []*os.File{a, u}
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cat.Wait()
+	defer in.Close()
+	res := run(t, kax(asIs, "tcp", "sockets", "--pid", strconv.Itoa(cat.Process.Pid)))
+	if res.code != 0 || !strings.Contains(res.stdout, "0 sockets") || !strings.Contains(res.stderr, "descriptors is a TCP socket") {
+		t.Error(res)
+	}
+}
+
+// --pid looks in the process's own network; who may not enter it is told so.
+func TestSocketsInAnotherNetwork(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	server := start(t, kax(freshNet, "http", "serve", "127.0.0.1:0", "--keepidle", "7"))
+	server.until(t, "http://")
+	_, addr, _ := strings.Cut(strings.TrimSpace(server.stdout.String()), "//")
+	addr = strings.Trim(addr, "/")
+	res := run(t, kax(asIs, "tcp", "sockets", "--json", "--pid", strconv.Itoa(server.cmd.Process.Pid)))
+	if res.code == exitUnable {
+		if !strings.Contains(res.stderr, "network namespace") || !strings.Contains(res.stderr, "hint: ") || os.Geteuid() == 0 {
+			t.Error(res)
+		}
+		return
+	}
+	list := listing(t, res, 1)
+	if len(list) != 1 || list[0].State != "LISTEN" || list[0].Local != netip.MustParseAddrPort(addr) ||
+		list[0].PID != server.cmd.Process.Pid || list[0].KeepaliveTimes == nil || list[0].Idle != timeline.Seconds(7*time.Second) {
+		t.Error(res)
+	}
+}
+
+func TestSocketsRefresh(t *testing.T) {
+	t.Parallel()
+	h := openConn(t, prompt, noKeepalive)
+	args := []string{"tcp", "sockets", "--port", h.port(), "--refresh", "10ms"}
+	text := start(t, kax(asIs, args...))
+	for range 3 {
+		text.until(t, "3 sockets")
+	}
+	records := start(t, kax(asIs, append(args, "--json")...))
+	for range 3 {
+		records.until(t, `"LISTEN"`)
+	}
+	for _, r := range []*running{text, records} {
+		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res := text.end(t)
+	if res.code != 0 || res.stderr != "" || !strings.Contains(res.stdout, "unknown\n\nstate ") || strings.Contains(res.stdout, "\x1b") {
+		t.Error(res)
+	}
+	if res = records.end(t); res.code != 0 || len(listing(t, res, 1)) < 7 {
+		t.Error(res)
+	}
+}
+
+// On a terminal one table is drawn over the other, and none is longer than it.
+func TestSocketsOnATerminal(t *testing.T) {
+	t.Parallel()
+	h := openConn(t, prompt, noKeepalive)
+	master, terminal := openTerminal(t, 12, 60)
+	cmd := kax(asIs, "tcp", "sockets", "--port", h.port(), "--refresh", "10ms")
+	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Stdout, cmd.Stderr = terminal, terminal
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	terminal.Close()
+	var out strings.Builder
+	buf := make([]byte, 4096)
+	stopped := false
+	for {
+		n, err := master.Read(buf)
+		out.Write(buf[:n])
+		if err != nil { // EIO: nobody has the terminal open any more
+			break
+		}
+		if !stopped && strings.Count(out.String(), "\x1b[J") > 2 {
+			stopped = true
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	text := out.String()
+	if !strings.HasPrefix(text, "\x1b[2J\x1b[H\x1b[1mstate") || strings.Count(text, "\x1b[2J") != 1 || !strings.HasSuffix(text, "\x1b[J\r\n") {
+		t.Errorf("%q", text)
+	}
+	for _, frame := range strings.Split(text, "\x1b[H")[1:] {
+		for line := range strings.Lines(frame) {
+			line = strings.NewReplacer("\x1b[1m", "", "\x1b[0m", "", "\x1b[K", "", "\x1b[J", "", "\r", "", "\n", "").Replace(line)
+			if n := len([]rune(line)); n > 60 {
+				t.Errorf("%d columns of 60: %q", n, line)
+			}
+		}
+		if n := strings.Count(frame, "\n"); n > 12 {
+			t.Errorf("%d lines of 12: %q", n, frame)
+		}
+	}
+}
+
+// openTerminal opens a pseudoterminal (pty(7)) of a size.
+func openTerminal(t *testing.T, rows, columns uint16) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	need.Permission(t, "open a terminal", err)
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	need.Permission(t, "open a terminal", err)
+	return master, terminal
+}
+
+// The shell completes from the live table.
+func TestCompleteSockets(t *testing.T) {
+	t.Parallel()
+	h := openConn(t, prompt, noKeepalive)
+	for args, want := range map[string]string{
+		"--pid":            strconv.Itoa(os.Getpid()) + "\t",
+		"--state":          "close-wait\n",
+		"--sort":           "idle\n",
+		"--with-keepalive": "unknown\n",
+	} {
+		res := run(t, kax(asIs, "__complete", "tcp", "sockets", args, ""))
+		if res.code != 0 || !strings.Contains(res.stdout, want) || !strings.HasSuffix(res.stdout, ":4\n") {
+			t.Errorf("%s: no %q: %s", args, want, res)
+		}
+	}
+	peers, directive := completePeer(nil, nil, "")
+	if !slices.Contains(peers, h.client.RemoteAddr().String()) || directive == 0 {
+		t.Errorf("peers %v, %v", peers, directive)
+	}
+}
+
+// In a new network there is nothing.
+func TestSocketsAlone(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	res := run(t, kax(freshNet, "tcp", "sockets"))
+	if res.code != 0 || !strings.HasSuffix(res.stdout, "\n0 sockets: 0 with keepalive on, 0 off, 0 unknown\n") {
+		t.Error(res)
+	}
+}
