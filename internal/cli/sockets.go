@@ -39,13 +39,14 @@ func (a *app) socketsCmd() *cobra.Command {
 		Short: "this machine's TCP sockets: timer, idle time, owner, keepalive settings",
 		Long: `Lists the TCP sockets of this machine, from the kernel (sock_diag(7)):
 
+  keepalive    the socket's own settings: idle time, interval and count. "?" is
+               what cannot be read, and the note says why: another user's
+               sockets take root. "on ?" is known by the timer alone.
   timer, left  what the kernel waits for, and what is left of it. The timers of
                retransmissions and of zero-window probes hide keepalive's.
   probes       unanswered ones
-  data, ack    time since data went either way, and since the last
-               acknowledgment came in
-  keepalive    the socket's own settings: idle time, interval and count; "?" and
-               why, where they cannot be read. Another user's take root.
+  data, ack    time since data went either way, and since an acknowledgment
+               came in
 
 With --cut-by only established connections are listed that a middlebox with that
 idle timeout would cut silently: keepalive is off, or the first probe may go too

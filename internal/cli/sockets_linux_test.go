@@ -152,7 +152,7 @@ func TestSocketsTable(t *testing.T) {
 		lines[4] != "3 sockets: 1 with keepalive on, 2 off, 0 unknown" {
 		t.Fatal(res)
 	}
-	for _, want := range []string{"on 30s/10s/3, user timeout 2.5s", h.client.LocalAddr().String(), "LISTEN", strconv.Itoa(os.Getpid()), " off\n"} {
+	for _, want := range []string{"on 30s/10s/3 ", "user timeout 2.5s\n", h.client.LocalAddr().String(), "LISTEN", strconv.Itoa(os.Getpid()), " off "} {
 		if !strings.Contains(res.stdout, want) {
 			t.Errorf("no %q: %s", want, res)
 		}

@@ -24,10 +24,10 @@ type Sockets struct {
 // NewSockets returns a view that writes to w.
 func NewSockets(w io.Writer, o Options) *Sockets {
 	return &Sockets{w: w, opts: o, table: newTable(
-		column{name: "state"}, column{name: "local"}, column{name: "peer"},
-		column{name: "pid", right: true}, column{name: "process"}, column{name: "fd", right: true},
+		column{name: "state"}, column{name: "local"}, column{name: "peer"}, column{name: "keepalive"},
 		column{name: "timer"}, column{name: "left", right: true}, column{name: "probes", right: true},
-		column{name: "data", right: true}, column{name: "ack", right: true}, column{name: "keepalive"},
+		column{name: "data", right: true}, column{name: "ack", right: true},
+		column{name: "pid", right: true}, column{name: "process"}, column{name: "fd", right: true}, column{name: "note"},
 	)}
 }
 
@@ -44,14 +44,15 @@ func (v *Sockets) row(s *timeline.Socket) {
 	t.put(s.State)
 	t.addr(s.Local)
 	t.addr(s.Peer)
-	t.owner(s)
+	t.keepalive(s)
 	t.put(s.Timer)
 	t.ago(s.Timer != "", s.Expires)
 	t.text = strconv.AppendInt(t.text, int64(s.ProbesOut), 10)
 	t.end()
 	t.ago(s.LastSent != nil || s.LastReceived != nil, since(s))
 	t.ago(s.LastAck != nil, value(s.LastAck))
-	t.keepalive(s)
+	t.owner(s)
+	t.put(note(s))
 	v.total++
 	switch {
 	case s.Keepalive == nil:
@@ -142,34 +143,32 @@ func appendShort(b []byte, d time.Duration) []byte {
 	return append(strconv.AppendInt(b, h%24, 10), 'h')
 }
 
-// keepalive puts "on 15s/15s/9" (idle, interval, count), "off", or why there is
-// none to read.
+// keepalive puts "on 15s/15s/9" (idle, interval, count), "on" where only that is
+// known, "off", or "?".
 func (t *table) keepalive(s *timeline.Socket) {
+	k := s.KeepaliveTimes
 	switch {
 	case s.Keepalive == nil:
 		t.text = append(t.text, '?')
 	case !*s.Keepalive:
 		t.text = append(t.text, "off"...)
+	case k == nil:
+		t.text = append(t.text, "on ?"...)
 	default:
-		t.text = append(t.text, "on"...)
-	}
-	if k := s.KeepaliveTimes; k != nil && s.Keepalive != nil {
-		if *s.Keepalive {
-			t.text = append(append(t.text, ' '), whole(k.Idle)...)
-			t.text = append(append(t.text, '/'), whole(k.Interval)...)
-			t.text = strconv.AppendInt(append(t.text, '/'), int64(k.Count), 10)
-		}
-		if k.UserTimeout > 0 {
-			t.text = append(append(t.text, ", user timeout "...), whole(k.UserTimeout)...)
-		}
-	}
-	if s.Unread != "" {
-		if s.Keepalive != nil {
-			t.text = append(t.text, ", its times"...)
-		}
-		t.text = append(append(t.text, ": "...), Clean(s.Unread)...)
+		t.text = append(append(t.text, "on "...), whole(k.Idle)...)
+		t.text = append(append(t.text, '/'), whole(k.Interval)...)
+		t.text = strconv.AppendInt(append(t.text, '/'), int64(k.Count), 10)
 	}
 	t.end()
+}
+
+// note is what a row has no column for: why something could not be read, or a
+// user timeout, which few sockets have.
+func note(s *timeline.Socket) string {
+	if k := s.KeepaliveTimes; k != nil && k.UserTimeout > 0 {
+		return "user timeout " + whole(k.UserTimeout)
+	}
+	return s.Unread
 }
 
 // whole writes seconds as sysctl does, with what they have behind the point.
