@@ -25,3 +25,6 @@ func Counter(_, name string) (int, error) { return 0, unsupported("read counter 
 
 // Do is Linux's.
 func Do(func() error) error { return unsupported("network namespaces") }
+
+// At is Linux's.
+func At(int, func() error) error { return unsupported("network namespaces") }
