@@ -108,7 +108,7 @@ func TestSocketsFit(t *testing.T) {
 			if height == 0 {
 				continue
 			}
-			if !strings.HasPrefix(got, "\x1b[H") || !strings.HasSuffix(got, "\x1b[J") {
+			if !strings.HasPrefix(got, "\x1b[H") || !strings.HasSuffix(got, "\x1b[K\x1b[J") {
 				t.Errorf("not drawn over the one before: %q", got)
 			}
 			hidden := 0
