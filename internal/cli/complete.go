@@ -12,9 +12,9 @@ import (
 	"kax/internal/view"
 )
 
-// complete has the shell complete a flag's value. A flag that is not there is a
-// mistake of the program's.
-func (a *app) complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+// completeFlag has the shell complete a flag's value. A flag that is not there
+// is a mistake of the program's.
+func completeFlag(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err)
 	}

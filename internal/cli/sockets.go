@@ -20,7 +20,8 @@ import (
 )
 
 type socketsFlags struct {
-	output    outputFlags
+	json      bool
+	color     string
 	query     sockets.Query
 	keepalive string // on, off, unknown or any
 	sort      string
@@ -74,13 +75,11 @@ late. Exit code 3 says that there are any.`,
 	fs.Var(duration(&f.cutBy, positive), "cut-by", "list what a middlebox with this idle timeout would cut")
 	fs.BoolVar(&f.loopback, "loopback", false, "with --cut-by: connections within this machine too")
 	fs.BoolVar(&f.strict, "strict", false, "with --cut-by: what could not be read is a problem too")
-	f.output.json, f.output.color = false, "auto"
-	fs.BoolVar(&f.output.json, "json", false, "write records, one JSON object a line (docs/records.md)")
-	fs.Var(oneOf(&f.output.color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
-	a.complete(cmd, "pid", completePID)
-	a.complete(cmd, "state", fixed(sockets.StateNames()))
-	a.complete(cmd, "sort", fixed(sockets.SortKeys()))
-	a.complete(cmd, "with-keepalive", fixed([]string{"on", "off", "unknown"}))
+	registerShown(fs, &f.json, &f.color)
+	completeFlag(cmd, "pid", completePID)
+	completeFlag(cmd, "state", fixed(sockets.StateNames()))
+	completeFlag(cmd, "sort", fixed(sockets.SortKeys()))
+	completeFlag(cmd, "with-keepalive", fixed([]string{"on", "off", "unknown"}))
 	return cmd
 }
 
@@ -111,7 +110,7 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 	}
 	out := bufio.NewWriterSize(a.stdout, 64<<10)
 	lines := view.NewJSON(out, view.Options{}) // one of them, for one header
-	redraw := f.refresh > 0 && !f.output.json && term.IsTerminal(int(a.stdout.Fd()))
+	redraw := f.refresh > 0 && !f.json && term.IsTerminal(int(a.stdout.Fd()))
 	if redraw { // ECMA-48: clear it all, once
 		fmt.Fprint(out, "\x1b[2J")
 		defer fmt.Fprintln(a.stdout)
@@ -122,13 +121,13 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 			return err
 		}
 		v := table(endless{lines})
-		if !f.output.json {
+		if !f.json {
 			if !first && !redraw {
 				fmt.Fprintln(out)
 			}
 			v = f.view(a, out, redraw)
 		}
-		if first || !f.output.json {
+		if first || !f.json {
 			if err := v.Record(timeline.Record{Header: header}); err != nil {
 				return err
 			}
@@ -167,7 +166,7 @@ func (endless) End() error { return nil }
 
 func (f *socketsFlags) view(a *app, out *bufio.Writer, redraw bool) table {
 	tty := term.IsTerminal(int(a.stdout.Fd()))
-	o := view.Options{Width: width(a.stdout), Uncut: !tty, Color: f.output.colored(a.stdout)}
+	o := view.Options{Width: width(a.stdout), Uncut: !tty, Color: colored(f.color, a.stdout)}
 	if redraw {
 		if _, height, err := term.GetSize(int(a.stdout.Fd())); err == nil {
 			o.Height = height

@@ -6,10 +6,10 @@ func (a *app) tcpCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tcp",
 		Short:   "TCP keepalive by itself",
-		Example: "  kax tcp sockets",
+		Example: "  kax tcp plan",
 		Args:    a.subcommand,
 		RunE:    a.run(showHelp),
 	}
-	cmd.AddCommand(a.socketsCmd())
+	cmd.AddCommand(a.planCmd(), a.dialCmd(), a.listenCmd(), a.socketsCmd())
 	return cmd
 }
