@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,7 @@ func OpenProcess(pid int) (*Process, error) {
 	switch {
 	case errors.Is(err, unix.ESRCH):
 		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
-	case errors.Is(err, unix.EINVAL): // no process, but a thread of one
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // a thread of a process, by the older and the newer answer
 		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
 	case err != nil:
 		return nil, fmt.Errorf("process %d: pidfd_open: %w", pid, err)
@@ -32,6 +33,32 @@ func OpenProcess(pid int) (*Process, error) {
 
 // Close lets the process go.
 func (p *Process) Close() error { return unix.Close(p.pidfd) }
+
+// Name is what the process calls itself (proc_pid_comm(5)), or empty.
+func (p *Process) Name() string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(name), "\n")
+}
+
+// UID is the user that the process runs as. Its folder in proc(5) would be
+// root's where it may not be traced.
+func (p *Process) UID() (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return 0, fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
+	} else if err != nil {
+		return 0, err
+	}
+	_, uids, _ := strings.Cut(string(text), "\nUid:")
+	var uid int
+	if _, err := fmt.Sscan(uids, &uid); err != nil {
+		return 0, fmt.Errorf("process %d: read its user: %w", p.PID, err)
+	}
+	return uid, nil
+}
 
 // A Borrowed is a TCP socket of another process: the same socket, under a
 // descriptor of this one's (pidfd_getfd(2)). It is not put into Go's poller or a

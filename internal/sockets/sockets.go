@@ -15,3 +15,10 @@ var (
 	// UDP or UNIX socket.
 	ErrNotTCP = errors.New("not a TCP socket")
 )
+
+// CloseAll gives up several descriptors.
+func CloseAll(all []*Borrowed) {
+	for _, b := range all {
+		_ = b.Close()
+	}
+}

@@ -1,0 +1,91 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kax/tcpka"
+)
+
+// Result is what became of a poke.
+type Result string
+
+// The results.
+const (
+	Answered   Result = "answered"
+	Unanswered Result = "unanswered"
+	Reset      Result = "reset" // the peer knows no such connection
+)
+
+// An Outcome is what a poke has found out.
+type Outcome struct {
+	Result Result
+	// After is how long the answer took, at most: the probe went out no
+	// earlier, and the answer was there no later.
+	After  time.Duration
+	Waited time.Duration // since the probe was asked for
+	Used   bool          // data crossed meanwhile: that was heard too, or instead
+	Dead   bool          // the kernel has given the peer up
+}
+
+// A Refusal is why a connection is not poked.
+type Refusal struct {
+	Reason    string
+	Forceable bool // it could be done all the same
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// mayPoke returns the [Refusal] of a connection that cannot be poked, or, unless
+// forced, of one for which that is a risk.
+func mayPoke(st Status, s tcpka.Settings, force bool) error {
+	switch {
+	case st.State != Established && st.State != CloseWait && st.State != FinWait2:
+		return &Refusal{Reason: fmt.Sprintf("not established but %s: no probe is sent in this state", st.State)}
+	case st.Unsent > 0 && st.PeerWindow == 0:
+		return &Refusal{Reason: "data waits for the peer's window to open: the kernel asks for that already, and sends no probe"}
+	case st.Waiting():
+		return &Refusal{Reason: "data is in flight: its acknowledgment, or its retransmissions, tell of the peer, and no probe is sent"}
+	case st.Quiet() < tcpka.MinTime:
+		return &Refusal{Reason: fmt.Sprintf("heard from the peer %v ago: a probe needs a connection that has been idle for %v", st.Quiet(), tcpka.MinTime)}
+	case force:
+		return nil
+	}
+	var risks []string
+	if st.State != Established {
+		risks = append(risks, fmt.Sprintf("not established but %s", st.State))
+	}
+	if s.UserTimeout > 0 {
+		risks = append(risks, fmt.Sprintf("one lost probe could kill it: its user timeout, %v, gives the peer up once a probe is unanswered", s.UserTimeout))
+	} else if left := s.Count - st.ProbesOut; left <= 1 {
+		risks = append(risks, fmt.Sprintf("one lost probe could kill it: %d of its %d unanswered probes left", max(left, 0), s.Count))
+	}
+	if len(risks) > 0 {
+		return &Refusal{strings.Join(risks, "; "), true}
+	}
+	return nil
+}
+
+// ErrNoProbe means that the kernel was asked for a probe and sent none in time.
+var ErrNoProbe = errors.New("the kernel sent no probe")
+
+// dueIn is how soon the kernel sends a probe that is due at once: within two of
+// its ticks, or HZ/20 later while the owner is busy with the socket
+// (tcp_keepalive_timer). It leaves room for a machine under load.
+const dueIn = time.Second
+
+// pause waits between two readings: short at first, when answers come, and a
+// fiftieth of what has passed later on.
+func pause(ctx context.Context, since time.Time) error {
+	t := time.NewTimer(min(max(time.Since(since)/50, 100*time.Microsecond), 5*time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

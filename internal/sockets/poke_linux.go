@@ -1,0 +1,133 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kax/tcpka"
+)
+
+// Poke has the kernel send one keepalive probe at once, and waits for the
+// answer until wait has passed. The error is a [*Refusal] where nothing was
+// done, and that of ctx when it ended first. In every case the socket's settings
+// are again as they were when Poke returns.
+//
+// An unanswered poke counts as an unanswered probe of the connection.
+func (b *Borrowed) Poke(ctx context.Context, wait time.Duration, force bool) (Outcome, error) {
+	settings, err := tcpka.GetFD(b.FD())
+	if err != nil {
+		return Outcome{}, err
+	}
+	before, err := b.Status()
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := mayPoke(before, settings, force); err != nil {
+		return Outcome{}, fmt.Errorf("process %d, descriptor %d: %w", b.PID, b.Number, err)
+	}
+	start := time.Now()
+	now, silent, err := b.provoke(ctx, settings, before)
+	if err != nil {
+		return Outcome{}, err
+	}
+	for deadline := time.Now().Add(wait); now.silentSince(before) && time.Now().Before(deadline); {
+		if err := pause(ctx, start); err != nil {
+			return Outcome{}, err
+		}
+		if now, err = b.Status(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	o := Outcome{Result: Unanswered, Waited: time.Since(start), Used: now.moved != before.moved}
+	switch {
+	case now.State == Closed && now.segsIn != before.segsIn:
+		o.Result = Reset
+	case now.State == Closed:
+		o.Dead = true
+	case now.Quiet() < before.Quiet():
+		o.Result, o.After = Answered, time.Since(silent)
+	}
+	return o, nil
+}
+
+// silentSince reports that the peer has not been heard since before: Quiet only
+// grows otherwise. A RST is heard too, and closes the socket.
+func (s Status) silentSince(before Status) bool {
+	return s.State != Closed && s.Quiet() >= before.Quiet()
+}
+
+// provoke makes the kernel send a probe and puts the settings back as soon as it
+// is out: a timer that is put back before cancels it, and one that is put back
+// late is in danger of never being. It returns the first reading with the probe,
+// and when the last one without it began.
+func (b *Borrowed) provoke(ctx context.Context, old tcpka.Settings, before Status) (now Status, silent time.Time, err error) {
+	defer func() {
+		if restoreErr := b.restore(old); restoreErr != nil {
+			err = errors.Join(err, fmt.Errorf("put the settings back (%v): %w", old, restoreErr))
+		}
+	}()
+	if err := b.arm(old, before); err != nil {
+		return Status{}, time.Time{}, err
+	}
+	start := time.Now()
+	for {
+		// An answer that is here already has set the count of unanswered
+		// probes back.
+		reading := time.Now()
+		if now, err = b.Status(); err != nil {
+			return Status{}, time.Time{}, err
+		}
+		if now.ProbesOut > before.ProbesOut || !now.silentSince(before) {
+			if silent.IsZero() {
+				silent = start
+			}
+			return now, silent, nil
+		}
+		silent = reading
+		if time.Since(start) > dueIn {
+			return Status{}, time.Time{}, fmt.Errorf("process %d, descriptor %d: %w within %v", b.PID, b.Number, ErrNoProbe, dueIn)
+		}
+		if err := pause(ctx, start); err != nil {
+			return Status{}, time.Time{}, err
+		}
+	}
+}
+
+// arm makes a probe due at once. TCP_KEEPIDLE starts the timer anew with what is
+// left of the idle time, and SO_KEEPALIVE with all of it (tcp_sock_set_keepidle,
+// tcp_set_keepalive), so it comes first.
+//
+// A connection quiet for its own idle time keeps it: setting a shorter one would
+// make a probe due, and setting it back another one.
+func (b *Borrowed) arm(old tcpka.Settings, before Status) error {
+	if old.Enabled && before.Quiet() >= old.Idle {
+		_, err := tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: true, Idle: old.Idle})
+		return err
+	}
+	if !old.Enabled {
+		if _, err := tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: true}); err != nil {
+			return err
+		}
+	}
+	_, err := tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: true, Idle: tcpka.MinTime})
+	return err
+}
+
+// restore turns keepalive off, where it was, before it sets the idle time: that
+// could make a probe due otherwise. On a connection that was quiet for its own
+// idle time there is nothing to put back.
+func (b *Borrowed) restore(old tcpka.Settings) error {
+	if !old.Enabled {
+		if _, err := tcpka.SetFD(b.FD(), tcpka.Settings{}); err != nil {
+			return err
+		}
+	}
+	now, err := tcpka.GetFD(b.FD())
+	if err != nil || now.Idle == old.Idle {
+		return err
+	}
+	_, err = tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: old.Enabled, Idle: old.Idle})
+	return err
+}
