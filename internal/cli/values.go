@@ -177,3 +177,19 @@ func listOf(p *[]string, kind string, allowed []string) value {
 		},
 	}
 }
+
+// number is a whole number that is not below least.
+func number(n *int, least int) value {
+	return value{
+		kind: "number",
+		get:  func() string { return "" }, // there is no default
+		set: func(s string) error {
+			v, err := strconv.Atoi(s)
+			if err != nil || v < least || v > math.MaxInt32 {
+				return fmt.Errorf("must be a whole number from %d on", least)
+			}
+			*n = v
+			return nil
+		},
+	}
+}

@@ -51,7 +51,11 @@ func mayPoke(st Status, s tcpka.Settings, force bool) error {
 		return &Refusal{Reason: "data is in flight: its acknowledgment, or its retransmissions, tell of the peer, and no probe is sent"}
 	case st.Quiet() < tcpka.MinTime:
 		return &Refusal{Reason: fmt.Sprintf("heard from the peer %v ago: a probe needs a connection that has been idle for %v", st.Quiet(), tcpka.MinTime)}
-	case force:
+	}
+	if err := tcpka.CheckTime("keepidle", s.Idle); err != nil { // from the sysctl, which takes any
+		return &Refusal{Reason: fmt.Sprintf("its idle time, %v, is none that a socket can be given: it could not be put back", s.Idle)}
+	}
+	if force {
 		return nil
 	}
 	var risks []string

@@ -1,32 +1,6 @@
 package sockets
 
-import (
-	"strconv"
-	"time"
-)
-
-// State is where a TCP socket stands (net/tcp_states.h).
-type State uint8
-
-// The states that matter to keepalive.
-const (
-	Established State = 1
-	SynSent     State = 2
-	FinWait2    State = 5
-	Closed      State = 7
-	CloseWait   State = 8
-	Listening   State = 10
-)
-
-// String is ss(8)'s name for the state.
-func (s State) String() string {
-	names := [...]string{"", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT",
-		"UNCONN", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "SYN-RECV"}
-	if s == 0 || int(s) >= len(names) {
-		return "state " + strconv.Itoa(int(s))
-	}
-	return names[s]
-}
+import "time"
 
 // Status is what the kernel tells of one socket at one moment (TCP_INFO).
 type Status struct {

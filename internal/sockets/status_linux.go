@@ -15,7 +15,7 @@ func (b *Borrowed) Status() (Status, error) {
 		return Status{}, fmt.Errorf("process %d, descriptor %d: TCP_INFO: %w", b.PID, b.Number, err)
 	}
 	s := Status{State: State(info.State)}
-	if s.State == Listening { // the rest means other things there (tcp_get_info)
+	if s.State == Listen { // the rest means other things there (tcp_get_info)
 		return s, nil
 	}
 	s.ProbesOut = int(info.Probes)

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kax/internal/sockets"
+	"kax/internal/timeline"
+	"kax/internal/view"
+	"kax/tcpka"
+)
+
+func (a *app) tcpGetCmd() *cobra.Command {
+	var (
+		f    targetFlags
+		json bool
+	)
+	cmd := &cobra.Command{
+		Use:   "get",
+		Short: "a running program's keepalive settings, and what the kernel will do next",
+		Long: `Reads the keepalive settings of a TCP socket that another program has open:
+which options it set is otherwise its own secret. Nothing is sent, nothing is
+changed, and the program notices nothing. It takes the right to trace the
+program: being its user, or root.`,
+		Example: `  kax tcp get --pid "$PID" --fd "$FD"
+  kax tcp get --pid "$PID" --peer :"$PORT"
+  kax tcp get --pid "$PID" --all --json`,
+		Args: atMost(0),
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			t, err := f.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer t.close()
+			return a.tcpGet(cmd, t, json)
+		}),
+	}
+	f.register(cmd, true)
+	cmd.Flags().BoolVar(&json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	return cmd
+}
+
+func (a *app) tcpGet(cmd *cobra.Command, t *target, json bool) error {
+	hz, err := tcpka.HZ()
+	if err != nil {
+		return err
+	}
+	uid, err := t.process.UID()
+	if err != nil {
+		return err
+	}
+	v, err := a.details(cmd, json)
+	if err != nil {
+		return err
+	}
+	for _, b := range t.sockets {
+		s, err := look(b)
+		if err != nil {
+			return err
+		}
+		next := sockets.Next(s.status, s.settings, sockets.Touched{}, hz)
+		owner := t.owner(b)
+		r := timeline.Socket{
+			State: s.status.State.String(), Local: s.local, Peer: s.peer,
+			UID: uint32(uid), PID: owner.PID, Process: owner.Process, FD: &owner.FD,
+			ProbesOut: s.status.ProbesOut,
+			Keepalive: &s.settings.Enabled,
+			KeepaliveTimes: &timeline.KeepaliveTimes{
+				Idle: timeline.Seconds(s.settings.Idle), Interval: timeline.Seconds(s.settings.Interval),
+				Count: s.settings.Count, UserTimeout: timeline.Seconds(s.settings.UserTimeout),
+			},
+			Next: next,
+		}
+		if s.status.State != sockets.Listen && s.status.State != sockets.Closed {
+			r.LastSent, r.LastReceived, r.LastAck = (*timeline.Seconds)(&s.status.LastSent),
+				(*timeline.Seconds)(&s.status.LastReceived), (*timeline.Seconds)(&s.status.LastAck)
+		}
+		if err := v.Record(timeline.Record{Socket: &r}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// details returns the view of single sockets, with the header written.
+func (a *app) details(cmd *cobra.Command, json bool) (view.View, error) {
+	o := view.Options{Width: width(a.stdout)}
+	var v view.View = view.NewDetails(a.stdout, o)
+	if json {
+		v = view.NewJSON(a.stdout, o)
+	}
+	return v, v.Record(timeline.Record{Header: &timeline.Header{
+		Schema: timeline.Schema, Version: a.version, Command: cmd.CommandPath()[len("kax "):], Started: time.Now(),
+	}})
+}

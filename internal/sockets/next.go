@@ -1,0 +1,98 @@
+package sockets
+
+import (
+	"fmt"
+	"time"
+
+	"kax/tcpka"
+)
+
+// Touched is what has just been done to a socket, as far as its keepalive timer
+// is concerned.
+type Touched struct {
+	On       bool // keepalive was off, and is on
+	Idle     bool // the idle time was set, to whichever value
+	Interval bool // likewise
+}
+
+// Next says in words what the kernel will do with a socket that has these
+// settings: by net/ipv4/tcp_timer.c (tcp_set_keepalive, tcp_keepalive_timer) and
+// net/ipv4/tcp.c (tcp_sock_set_keepidle). hz is the kernel's timer ticks a
+// second.
+func Next(st Status, s tcpka.Settings, touched Touched, hz int) string {
+	switch {
+	case st.State == Closed:
+		return "nothing: there is no connection"
+	case st.State == Listen && !s.Enabled:
+		return "connections accepted from now on start with keepalive off"
+	case st.State == Listen:
+		return "a listener sends no probes; connections accepted from now on start with these settings"
+	case !s.Enabled:
+		return "no probes: keepalive is off"
+	case st.State == SynSent || st.State == SynRecv:
+		return fmt.Sprintf("no probe before the connection is open; then one once nothing is heard for %v", s.Idle)
+	case st.Unsent > 0 && st.PeerWindow == 0:
+		return "no probe while data waits for the peer's window to open: the kernel asks for that instead"
+	case st.Waiting():
+		return fmt.Sprintf("no probe while data is in flight: retransmissions tell of the peer until it is acknowledged; then a probe once nothing is heard for %v", s.Idle)
+	}
+	plan, err := tcpka.NewPlan(s, hz)
+	if err != nil {
+		// A sysctl may be beyond what a socket can be given.
+		return fmt.Sprintf("a probe once nothing is heard for %v", s.Idle)
+	}
+	return first(plan, st, touched) + "; " + givenUp(plan)
+}
+
+// first says when the next probe is due.
+func first(plan tcpka.Plan, st Status, touched Touched) string {
+	s, quiet := plan.Settings(), st.Quiet()
+	unless := ", unless the peer is heard before"
+	switch {
+	case touched.On:
+		return fmt.Sprintf("a probe in %v%s: turning keepalive on starts a full idle time", within(plan.First()), unless)
+	case touched.Idle && quiet >= s.Idle:
+		return fmt.Sprintf("a probe at once: the idle time has passed, the peer was last heard %v ago", ms(quiet))
+	case touched.Idle:
+		return fmt.Sprintf("a probe in %v%s: the peer was last heard %v ago", within(plan.Rearmed(quiet)), unless, ms(quiet))
+	case st.ProbesOut > 0 && touched.Interval:
+		return fmt.Sprintf("%d unanswered; the pending timer stays as it was, and then a probe every %v", st.ProbesOut, s.Interval)
+	case st.ProbesOut > 0:
+		return fmt.Sprintf("%d unanswered; a probe every %v until one is answered", st.ProbesOut, s.Interval)
+	case quiet >= s.Idle:
+		return "a probe when the pending timer fires: the idle time has passed"
+	}
+	text := fmt.Sprintf("a probe in %v%s", within(plan.Rearmed(quiet)), unless)
+	if touched.Interval {
+		text += "; the pending timer stays as it was, and the interval counts after a probe"
+	}
+	return text
+}
+
+// givenUp says when a peer that answers no more is given up.
+func givenUp(plan tcpka.Plan) string {
+	s := plan.Settings()
+	if s.UserTimeout > 0 {
+		return fmt.Sprintf("unanswered, they end when one is due, one is unanswered, and %v have passed since the peer was last heard: the user timeout takes the place of the count", s.UserTimeout)
+	}
+	at, _, _ := plan.Death()
+	return fmt.Sprintf("%d unanswered ones end the connection, %v after the peer was last heard", s.Count, within(at))
+}
+
+// within is a window without digits that say nothing.
+func within(w tcpka.Window) string {
+	a, b := ms(w.Earliest), ms(w.Latest)
+	if a == b {
+		return a
+	}
+	return a + " to " + b
+}
+
+// ms is a time to the millisecond, or to the second from a minute on.
+func ms(d time.Duration) string {
+	unit := time.Millisecond
+	if d >= time.Minute {
+		unit = time.Second
+	}
+	return d.Round(unit).String()
+}
