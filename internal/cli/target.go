@@ -47,7 +47,7 @@ func (f *targetFlags) check(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
 	switch {
 	case !given("pid"):
-		return withHint(usage(errors.New("--pid is needed: whose socket it is")), `"ss -tnp" shows the processes and descriptors of sockets`)
+		return withHint(usage(errors.New("--pid is needed: whose socket it is")), `"kax tcp sockets" shows the processes and descriptors`)
 	case given("fd") && (given("peer") || given("local")):
 		return usage(errors.New("--fd, and --peer or --local: --fd names the socket already"))
 	case given("fd") && f.all:
@@ -147,10 +147,12 @@ func (t *target) refused(err error) error {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		owner = u.Username
 	}
-	err = fmt.Errorf("%s runs as %s: %w", t, owner, err)
+	err = fmt.Errorf("%w: %s is run by %s", err, cmp.Or(view.Clean(t.name), "it"), owner)
 	switch scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); {
+	case uid != os.Geteuid() && uid == 0:
+		return withHint(err, "its sockets are for %s only", owner)
 	case uid != os.Geteuid():
-		return withHint(err, "its sockets are for %s and root", owner)
+		return withHint(err, "its sockets are for %s and root only", owner)
 	case len(scope) > 0 && scope[0] != '0':
 		return withHint(err, "kernel.yama.ptrace_scope is %c, which leaves this to root (CAP_SYS_PTRACE)", scope[0])
 	}

@@ -41,7 +41,7 @@ func Next(st Status, s tcpka.Settings, touched Touched, hz int) string {
 		// A sysctl may be beyond what a socket can be given.
 		return fmt.Sprintf("a probe once nothing is heard for %v", s.Idle)
 	}
-	return first(plan, st, touched) + "; " + givenUp(plan)
+	return first(plan, st, touched) + "; " + givenUp(s)
 }
 
 // first says when the next probe is due.
@@ -63,20 +63,24 @@ func first(plan tcpka.Plan, st Status, touched Touched) string {
 		return "a probe when the pending timer fires: the idle time has passed"
 	}
 	text := fmt.Sprintf("a probe in %v%s", within(plan.Rearmed(quiet)), unless)
+	if s.Interval > s.Idle {
+		text += fmt.Sprintf(", or as late as in %v if what was heard was an answer to one: then the interval has to pass", ms(plan.Silence()-quiet))
+	}
 	if touched.Interval {
 		text += "; the pending timer stays as it was, and the interval counts after a probe"
 	}
 	return text
 }
 
-// givenUp says when a peer that answers no more is given up.
-func givenUp(plan tcpka.Plan) string {
-	s := plan.Settings()
+// givenUp says what it takes until a peer that answers no more is given up.
+func givenUp(s tcpka.Settings) string {
 	if s.UserTimeout > 0 {
-		return fmt.Sprintf("unanswered, they end when one is due, one is unanswered, and %v have passed since the peer was last heard: the user timeout takes the place of the count", s.UserTimeout)
+		return fmt.Sprintf("the connection ends when a probe is due, one is unanswered, and %v have passed since the peer was last heard: the user timeout takes the place of the count", s.UserTimeout)
 	}
-	at, _, _ := plan.Death()
-	return fmt.Sprintf("%d unanswered ones end the connection, %v after the peer was last heard", s.Count, within(at))
+	if s.Count == 1 {
+		return fmt.Sprintf("one that is unanswered for %v ends the connection", s.Interval)
+	}
+	return fmt.Sprintf("%d unanswered in a row, %v apart, end the connection", s.Count, s.Interval)
 }
 
 // within is a window without digits that say nothing.

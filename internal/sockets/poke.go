@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -80,16 +79,3 @@ var ErrNoProbe = errors.New("the kernel sent no probe")
 // its ticks, or HZ/20 later while the owner is busy with the socket
 // (tcp_keepalive_timer). It leaves room for a machine under load.
 const dueIn = time.Second
-
-// pause waits between two readings: short at first, when answers come, and a
-// fiftieth of what has passed later on.
-func pause(ctx context.Context, since time.Time) error {
-	t := time.NewTimer(min(max(time.Since(since)/50, 100*time.Microsecond), 5*time.Millisecond))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kax/tcpka"
 )
 
@@ -130,4 +132,14 @@ func (b *Borrowed) restore(old tcpka.Settings) error {
 	}
 	_, err = tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: old.Enabled, Idle: old.Idle})
 	return err
+}
+
+// pause waits between two readings: shortly at first, when answers come, and a
+// fiftieth of what has passed later on. Package time would round up to a
+// millisecond, which epoll_wait(2) counts in.
+func pause(ctx context.Context, since time.Time) error {
+	d := min(max(time.Since(since)/50, 100*time.Microsecond), 5*time.Millisecond)
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil) // EINTR: shorter for once
+	return context.Cause(ctx)
 }
