@@ -28,7 +28,7 @@ var allowed = map[string]struct {
 	"internal/netns":    {nil, "namespaces, whatever runs in them"},
 	"internal/need":     {nil, "what tests need of a machine"},
 	"internal/known":    {nil, "facts about systems of others"},
-	"internal/sockets":  {[]string{"tcpka", "internal/netns"}, "lists sockets, and reads and sets keepalive on other programs', in their namespaces"},
+	"internal/testnet":  {[]string{"internal/need", "internal/netns"}, "a network for tests, with loss"},
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
 	"internal/sockets":  {[]string{"tcpka"}, "other programs' sockets, and their settings"},
 	"internal/timeline": {[]string{"internal/wire", "tcpka", "httpka"}, "where the two mechanisms meet"},
@@ -47,6 +47,7 @@ var only = map[string][]string{
 	"golang.org/x/term":            {"internal/cli"},
 	"golang.org/x/net/bpf":         {"internal/capture"},
 	"github.com/gopacket/gopacket": {"internal/capture"},
+	"github.com/google/nftables":   {"internal/testnet"},
 }
 
 func TestImports(t *testing.T) {
