@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +36,7 @@ const (
 	freshNet = "in a new network" // lo up; kax takes it for the host's network
 	noRaw    = "without CAP_NET_RAW"
 	bare     = "without leave" // and without user namespaces
+	holding  = "not at all"    // a program with an idle connection
 )
 
 func TestMain(m *testing.M) {
@@ -46,11 +50,44 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(m.Run())
 	}
+	if mode == holding {
+		fmt.Fprintln(os.Stderr, holdConnection())
+		os.Exit(1)
+	}
 	if err := prepare(mode); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the test:", err)
 		os.Exit(99)
 	}
 	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// holdConnection holds a connection to itself until it is killed, and tells of it
+// once it has been idle for a second.
+func holdConnection() error {
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	client, err := (&net.Dialer{KeepAlive: -1}).Dial("tcp4", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	server, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	raw, err := server.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Second + 20*time.Millisecond)
+	err = raw.Control(func(fd uintptr) {
+		fmt.Printf("PID=%d FD=%d PORT=%d\n", os.Getpid(), fd, client.LocalAddr().(*net.TCPAddr).Port)
+	})
+	if err == nil {
+		time.Sleep(time.Hour) // the test kills it
+	}
+	return err
 }
 
 func prepare(mode string) error {
@@ -86,7 +123,7 @@ func kax(mode string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), envMain+"="+mode, "NO_COLOR=", "COLUMNS=",
 		"GORACE=atexit_sleep_ms=0") // or every kax takes a second to end
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if mode != asIs {
+	if mode != asIs && mode != holding {
 		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNET
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
@@ -184,12 +221,25 @@ type records struct {
 	steps   []*timeline.Step
 	events  []*timeline.Event
 	conns   []*timeline.Conn
+	sockets []*timeline.Socket
+	changes []*timeline.Change
+	pokes   []*timeline.Poke
 	summary *timeline.Summary
 }
 
 // parse demands that every line is a record with one key, the header first
 // and the summary last.
 func parse(t *testing.T, r result) records {
+	t.Helper()
+	out := parseOpen(t, r)
+	if out.summary == nil {
+		t.Fatalf("no summary\n%s", r)
+	}
+	return out
+}
+
+// parseOpen is parse for a command without a summary.
+func parseOpen(t *testing.T, r result) records {
 	t.Helper()
 	var out records
 	dec := json.NewDecoder(strings.NewReader(r.stdout))
@@ -216,14 +266,17 @@ func parse(t *testing.T, r result) records {
 			out.events = append(out.events, rec.Event)
 		case rec.Conn != nil:
 			out.conns = append(out.conns, rec.Conn)
+		case rec.Socket != nil:
+			out.sockets = append(out.sockets, rec.Socket)
+		case rec.Change != nil:
+			out.changes = append(out.changes, rec.Change)
+		case rec.Poke != nil:
+			out.pokes = append(out.pokes, rec.Poke)
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:
 			t.Fatalf("an empty record\n%s", r)
 		}
-	}
-	if out.summary == nil {
-		t.Fatalf("no summary\n%s", r)
 	}
 	// They come in the order in which they end.
 	slices.SortFunc(out.conns, func(a, b *timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })

@@ -243,11 +243,16 @@ func example(t *testing.T, line string) {
 	if program != "kax" {
 		t.Fatalf("%q does not begin with kax", line)
 	}
-	words, err := exec.Command("sh", "-c", `printf '%s\n' `+args).Output()
+	shell, mode := exec.Command("sh", "-c", `printf '%s\n' `+args), freshNet
+	if strings.Contains(line, "$PID") {
+		// A process is out of reach from another user namespace than its own.
+		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
+	}
+	words, err := shell.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := kax(freshNet, strings.Fields(string(words))...)
+	run := kax(mode, strings.Fields(string(words))...)
 	run.Dir = t.TempDir() // for the files it writes
 	cmd := start(t, run)
 	if strings.Contains(line, "serve") {
@@ -259,6 +264,15 @@ func example(t *testing.T, line string) {
 	if res := cmd.end(t); res.code != 0 || res.stdout == "" {
 		t.Error(res)
 	}
+}
+
+// hold starts another program with an idle connection, and returns the variables
+// that an example names it by: PID and FD, and the PORT of its peer.
+func hold(t *testing.T) []string {
+	t.Helper()
+	holder := start(t, kax(holding))
+	holder.until(t, "PORT=")
+	return strings.Fields(holder.stdout.String())
 }
 
 // A terminal of 80 columns holds every line, whatever the view.
