@@ -27,7 +27,7 @@ func fixed(words []string) cobra.CompletionFunc {
 // completePID offers the processes that have TCP sockets open.
 func completePID(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	count, names := map[int]int{}, map[int]string{}
-	for _, s := range live(0) {
+	for _, s := range live(0, 0) {
 		for _, o := range append(s.Also, s.Owner) {
 			if o.PID != 0 {
 				count[o.PID]++
@@ -44,10 +44,12 @@ func completePID(*cobra.Command, []string, string) ([]cobra.Completion, cobra.Sh
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completePeer offers the other ends of established connections.
-func completePeer(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completePeer offers the other ends of established connections: those of the
+// process that --pid has named already, if it has.
+func completePeer(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	pid, _ := strconv.Atoi(cmd.Flag("pid").Value.String())
 	var words []cobra.Completion
-	for _, s := range live(1 << sockets.Established) {
+	for _, s := range live(pid, 1<<sockets.Established) {
 		words = append(words, view.Clean(s.Peer.String()))
 	}
 	slices.Sort(words)
@@ -55,8 +57,8 @@ func completePeer(*cobra.Command, []string, string) ([]cobra.Completion, cobra.S
 }
 
 // live is the kernel's table; there is nothing to offer where it cannot be read.
-func live(states sockets.States) []*sockets.Socket {
-	t, err := sockets.List(sockets.Query{States: states})
+func live(pid int, states sockets.States) []*sockets.Socket {
+	t, err := sockets.List(sockets.Query{PID: pid, States: states})
 	if err != nil {
 		return nil
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"kax/internal/timeline"
@@ -79,7 +78,7 @@ type outputFlags struct {
 
 func (f *outputFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	registerShown(fs, &f.json, &f.color)
+	registerShown(cmd, &f.json, &f.color)
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
 	fs.Var(listOf(&f.only, "kind,...", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
@@ -87,8 +86,9 @@ func (f *outputFlags) register(cmd *cobra.Command) {
 }
 
 // registerShown adds what every command with records has: how they are shown.
-func registerShown(fs *pflag.FlagSet, json *bool, color *string) {
+func registerShown(cmd *cobra.Command, json *bool, color *string) {
 	*color = "auto"
+	fs := cmd.Flags()
 	fs.BoolVar(json, "json", false, "write records, one JSON object a line (docs/records.md)")
 	fs.Var(oneOf(color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
 }

@@ -46,7 +46,7 @@ open. A busy machine adds a few milliseconds.`,
 	f.tcp.register(cmd)
 	fs := cmd.Flags()
 	fs.Var(ticks(&f.hz), "hz", "the kernel's timer ticks a second (CONFIG_HZ), where it is not this machine's")
-	registerShown(fs, &f.json, &f.color)
+	registerShown(cmd, &f.json, &f.color)
 	return cmd
 }
 

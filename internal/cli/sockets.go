@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +64,7 @@ late. Exit code 3 says that there are any.`,
 		}),
 	}
 	fs := cmd.Flags()
-	fs.Var(processID(&f.query.PID), "pid", "only what this process has open, in its network namespace")
+	fs.Var(number(&f.query.PID, 1), "pid", "only what this process has open, in its network namespace")
 	fs.Uint16Var(&f.query.Port, "port", 0, "only with this local or peer's `port`")
 	fs.Var(states(&f.query.States), "state", "only in these states, by ss's names, as in established,close-wait")
 	fs.Var(oneOf(&f.keepalive, anyKeepalive, "on", "off", "unknown"), "with-keepalive", "only with keepalive like this")
@@ -75,7 +74,7 @@ late. Exit code 3 says that there are any.`,
 	fs.Var(duration(&f.cutBy, positive), "cut-by", "list what a middlebox with this idle timeout would cut")
 	fs.BoolVar(&f.loopback, "loopback", false, "with --cut-by: connections within this machine too")
 	fs.BoolVar(&f.strict, "strict", false, "with --cut-by: what could not be read is a problem too")
-	registerShown(fs, &f.json, &f.color)
+	registerShown(cmd, &f.json, &f.color)
 	completeFlag(cmd, "pid", completePID)
 	completeFlag(cmd, "state", fixed(sockets.StateNames()))
 	completeFlag(cmd, "sort", fixed(sockets.SortKeys()))
@@ -289,25 +288,6 @@ func states(p *sockets.States) value {
 			text = s
 			*p, err = sockets.ParseStates(s)
 			return err
-		},
-	}
-}
-
-// processID is the number of a process.
-func processID(p *int) value {
-	return value{
-		kind: "pid",
-		get: func() string {
-			if *p == 0 {
-				return ""
-			}
-			return fmt.Sprint(*p)
-		},
-		set: func(s string) error {
-			if _, err := fmt.Sscanf(strings.TrimSpace(s), "%d", p); err != nil || *p <= 0 {
-				return errors.New("must be the number of a process")
-			}
-			return nil
 		},
 	}
 }

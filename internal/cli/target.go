@@ -37,6 +37,8 @@ func (f *targetFlags) register(cmd *cobra.Command, many bool) {
 	fs.Var(number(&f.fd, 0), "fd", "the `descriptor` of the socket in it")
 	fs.StringVar(&f.peer, "peer", "", "instead of --fd: the socket with this `address` at the other end; HOST:PORT or :PORT")
 	fs.StringVar(&f.local, "local", "", "instead of --fd: the socket with this `address` of its own; HOST:PORT or :PORT")
+	completeFlag(cmd, "pid", completePID)
+	completeFlag(cmd, "peer", completePeer)
 	if many {
 		fs.BoolVar(&f.all, "all", false, "every TCP socket of the process, or every one that --peer and --local match")
 	}

@@ -6,10 +6,10 @@ func (a *app) tcpCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tcp",
 		Short:   "TCP keepalive by itself",
-		Example: `  kax tcp get --pid "$PID" --fd "$FD"`,
+		Example: "  kax tcp plan",
 		Args:    a.subcommand,
 		RunE:    a.run(showHelp),
 	}
-	cmd.AddCommand(a.tcpGetCmd(), a.tcpSetCmd(), a.tcpPokeCmd())
+	cmd.AddCommand(a.planCmd(), a.dialCmd(), a.listenCmd(), a.socketsCmd(), a.tcpGetCmd(), a.tcpSetCmd(), a.tcpPokeCmd())
 	return cmd
 }

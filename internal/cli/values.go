@@ -182,7 +182,12 @@ func listOf(p *[]string, kind string, allowed []string) value {
 func number(n *int, least int) value {
 	return value{
 		kind: "number",
-		get:  func() string { return "" }, // there is no default
+		get: func() string {
+			if *n == 0 {
+				return "" // there is no default
+			}
+			return strconv.Itoa(*n)
+		},
 		set: func(s string) error {
 			v, err := strconv.Atoi(s)
 			if err != nil || v < least || v > math.MaxInt32 {

@@ -22,6 +22,8 @@ type Socket struct {
 	Keepalive    *bool          `json:"keepalive,omitempty"`
 	*KeepaliveTimes
 	Unread string `json:"unread,omitempty"`
+	Cut    string `json:"cut,omitempty"`  // why the middlebox that was asked about would cut it
+	Fix    string `json:"fix,omitempty"`  // the command against that
 	Next   string `json:"next,omitempty"` // what the kernel will do, in words
 }
 
