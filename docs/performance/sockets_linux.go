@@ -26,7 +26,7 @@ const (
 )
 
 func main() {
-	err := errors.New("usage: performance SOCKETS 'COMMAND ARG...' ...")
+	err := errors.New("usage: performance SOCKETS 'COMMAND ARG...'")
 	if len(os.Args) == 3 && os.Args[1] == "hold" {
 		err = hold(os.Args[2])
 	} else if len(os.Args) > 2 {
@@ -114,7 +114,7 @@ func holder(n int) (end func(), err error) {
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		return nil, fmt.Errorf("hold %d sockets: %w", n, errors.Join(err, cmd.Wait()))
 	}
-	return func() { in.Close(); _ = cmd.Wait() }, nil
+	return func() { _, _ = in.Close(), cmd.Wait() }, nil
 }
 
 // once runs a command into a file, and returns its time and peak of memory.
@@ -123,7 +123,7 @@ func once(args []string) (time.Duration, int64, error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.Remove(out.Name())
+	defer func() { _ = os.Remove(out.Name()) }()
 	defer out.Close()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr

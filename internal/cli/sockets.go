@@ -111,7 +111,7 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 	lines := view.NewJSON(out, view.Options{}) // one of them, for one header
 	redraw := f.refresh > 0 && !f.json && term.IsTerminal(int(a.stdout.Fd()))
 	if redraw { // ECMA-48: clear it all, once
-		fmt.Fprint(out, "\x1b[2J")
+		fmt.Fprintf(out, "\x1b[2J")
 		defer fmt.Fprintln(a.stdout)
 	}
 	for first := true; ; first = false {
