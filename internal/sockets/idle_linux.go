@@ -3,12 +3,11 @@ package sockets
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"kax/internal/netns"
 )
 
 // DefaultIdle is the idle time of sockets without one of their own in the
@@ -27,19 +26,10 @@ func (p *Process) DefaultIdle() (time.Duration, error) {
 		return readIdle()
 	}
 	var idle time.Duration
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the runtime ends the thread with the goroutine,
-		// rather than let another one run in the wrong network.
-		runtime.LockOSThread()
-		// A pidfd names all the namespaces of its process (setns(2)).
-		err := unix.Setns(p.pidfd, unix.CLONE_NEWNET)
-		if err == nil {
-			idle, err = readIdle()
-		}
-		done <- err
-	}()
-	err = <-done
+	err = netns.At(p.PID, func() (err error) {
+		idle, err = readIdle()
+		return err
+	})
 	return idle, err
 }
 
