@@ -464,20 +464,27 @@ func openTerminal(t *testing.T, rows, columns uint16) (master, terminal *os.File
 func TestCompleteSockets(t *testing.T) {
 	t.Parallel()
 	h := openConn(t, prompt, noKeepalive)
+	pid, peer := strconv.Itoa(os.Getpid()), h.client.RemoteAddr().String()
 	for args, want := range map[string]string{
-		"--pid":            strconv.Itoa(os.Getpid()) + "\t",
-		"--state":          "close-wait\n",
-		"--sort":           "idle\n",
-		"--with-keepalive": "unknown\n",
+		"sockets --pid":                pid + "\t",
+		"sockets --state":              "close-wait\n",
+		"sockets --sort":               "idle\n",
+		"sockets --with-keepalive":     "unknown\n",
+		"set --peer":                   peer + "\n",
+		"poke --pid":                   pid + "\t",
+		"get --peer":                   peer + "\n",
+		"get --pid " + pid + " --peer": peer + "\n",
 	} {
-		res := run(t, kax(asIs, "__complete", "tcp", "sockets", args, ""))
+		res := run(t, kax(asIs, append(strings.Fields("__complete tcp "+args), "")...))
 		if res.code != 0 || !strings.Contains(res.stdout, want) || !strings.HasSuffix(res.stdout, ":4\n") {
 			t.Errorf("%s: no %q: %s", args, want, res)
 		}
 	}
-	peers, directive := completePeer(nil, nil, "")
-	if !slices.Contains(peers, h.client.RemoteAddr().String()) || directive == 0 {
-		t.Errorf("peers %v, %v", peers, directive)
+	other := start(t, kax(asIs, "tcp", "listen", "127.0.0.1:0", "--source", "counters"))
+	other.until(t, "listen")
+	res := run(t, kax(asIs, "__complete", "tcp", "get", "--pid", strconv.Itoa(other.cmd.Process.Pid), "--peer", ""))
+	if strings.Contains(res.stdout, peer) {
+		t.Errorf("a process without connections has a peer: %s", res)
 	}
 }
 
