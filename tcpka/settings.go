@@ -20,7 +20,7 @@ const (
 	MaxUserTimeout = (1<<31 - 1) * time.Millisecond
 )
 
-// NoUserTimeout, as [Settings].UserTimeout, takes a TCP_USER_TIMEOUT away: zero
+// NoUserTimeout takes a TCP_USER_TIMEOUT away, as [Settings].UserTimeout: zero
 // would leave the one that the socket has.
 const NoUserTimeout time.Duration = -1
 

@@ -61,7 +61,7 @@ func connect(t *testing.T, s tcpka.Settings) (*pair, error) {
 		return nil, borrowErr
 	}
 	t.Cleanup(func() {
-		p.Borrowed.Close()
+		p.Close()
 		mine.Close()
 		peer.Close()
 	})
