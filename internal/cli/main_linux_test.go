@@ -35,6 +35,7 @@ const (
 	asIs     = "as it is"
 	freshNet = "in a new network" // lo up; kax takes it for the host's network
 	noRaw    = "without CAP_NET_RAW"
+	noRawAs  = "without CAP_NET_RAW, else as it is"
 	bare     = "without leave" // and without user namespaces
 	holding  = "not at all"    // a program with an idle connection
 )
@@ -42,6 +43,10 @@ const (
 func TestMain(m *testing.M) {
 	mode := os.Getenv(envMain)
 	if mode == "" {
+		if err := enterInside(); err != nil {
+			fmt.Fprintln(os.Stderr, "prepare the test:", err)
+			os.Exit(99)
+		}
 		// These tests wait for the kernel's timers and compute little: far
 		// more of them than processors can wait at a time.
 		flag.Parse()
@@ -95,7 +100,7 @@ func prepare(mode string) error {
 	case freshNet:
 		os.Setenv(envMain, asIs)
 		return netns.LoopbackUp()
-	case noRaw, bare:
+	case noRaw, noRawAs, bare:
 		if err := netns.LoopbackUp(); err != nil {
 			return err
 		}
@@ -123,12 +128,18 @@ func kax(mode string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), envMain+"="+mode, "NO_COLOR=", "COLUMNS=",
 		"GORACE=atexit_sleep_ms=0") // or every kax takes a second to end
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if mode != asIs && mode != holding {
-		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNET
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	if mode != asIs && mode != noRawAs && mode != holding {
+		newNamespaces(cmd)
 	}
 	return cmd
+}
+
+// newNamespaces makes cmd run as root of a user and a network namespace of its
+// own.
+func newNamespaces(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNET
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 }
 
 // ordinary makes cmd run as a user without privileges.
@@ -221,6 +232,8 @@ type records struct {
 	steps   []*timeline.Step
 	events  []*timeline.Event
 	conns   []*timeline.Conn
+	plan    *timeline.Plan
+	deaths  []*timeline.Death
 	sockets []*timeline.Socket
 	changes []*timeline.Change
 	pokes   []*timeline.Poke
@@ -266,6 +279,10 @@ func parseOpen(t *testing.T, r result) records {
 			out.events = append(out.events, rec.Event)
 		case rec.Conn != nil:
 			out.conns = append(out.conns, rec.Conn)
+		case rec.Plan != nil && out.plan == nil:
+			out.plan = rec.Plan
+		case rec.Death != nil:
+			out.deaths = append(out.deaths, rec.Death)
 		case rec.Socket != nil:
 			out.sockets = append(out.sockets, rec.Socket)
 		case rec.Change != nil:
@@ -275,7 +292,7 @@ func parseOpen(t *testing.T, r result) records {
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:
-			t.Fatalf("an empty record\n%s", r)
+			t.Fatalf("a record that is not to come here\n%s", r)
 		}
 	}
 	// They come in the order in which they end.

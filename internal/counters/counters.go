@@ -109,6 +109,12 @@ func (c *Conn) poll() {
 	}
 	last := c.last
 	c.last = now
+	// A reset that answers a probe leaves no time to see the one before the
+	// other.
+	if now.state == stateClose && last.state != stateClose && !last.waiting && now.unanswered > last.unanswered {
+		c.w.tell(c, now.at, tcpka.Probe, "")
+		return
+	}
 	if now.sent != last.sent || now.received != last.received || now.acked != last.acked || now.state != last.state {
 		return // data or a FIN went out, came in, or was acknowledged
 	}
@@ -133,6 +139,14 @@ func (c *Conn) poll() {
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.Probe, "")
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
 	}
+}
+
+// Observe observes c now, for someone who knows that something has just
+// happened to it and is going to tell that too.
+func (c *Conn) Observe() {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.poll()
 }
 
 // heardGrain is how much tcpi_last_ack_recv may lag behind the clock: it is

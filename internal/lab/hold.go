@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"kax/internal/counters"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -167,6 +168,13 @@ func (s *stage) accepted(ctx context.Context, c net.Conn) {
 	if err != nil {
 		return // reset meanwhile, and closed
 	}
+	if s.env.Packets == nil { // the counters see no handshake
+		s.merge.Now(func(at time.Time) {
+			s.tracker.Infer(at, timeline.Inferred{
+				Client: addrPort(c.RemoteAddr()), Server: addrPort(c.LocalAddr()), Kind: tcpka.Established,
+			})
+		})
+	}
 	s.step("accepted", "%s; inherited: %s", c.RemoteAddr(), inherited)
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
@@ -183,6 +191,9 @@ func (s *stage) hold(ctx context.Context, c net.Conn, ofServer bool) {
 	d := awaitEnd(c.(syscall.Conn)) // of a TCP socket
 	if ctx.Err() != nil {
 		return // kax has closed it
+	}
+	if wc, ok := c.(*counters.Conn); ok {
+		wc.Observe() // a probe that brought the end comes before it
 	}
 	s.merge.Now(func(at time.Time) { s.tracker.Dead(at, client, server, ofServer, d) })
 }

@@ -75,6 +75,9 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 			c.rec.Retransmissions++
 		}
 		peer.hears(at)
+		if k == tcpka.Established && h.heard.IsZero() {
+			h.heard = at // the SYN-ACK before it, which counters do not see
+		}
 		if !c.active.IsZero() {
 			c.longestIdle = max(c.longestIdle, at.Sub(c.active))
 		}

@@ -23,9 +23,9 @@ type Death struct {
 // Dead takes the end of a connection that a program held. It completes d with
 // what the timeline knows, where its socket does not.
 func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofServer bool, d Death) {
-	c, side, who := t.named(pair{clientAddr, serverAddr}), client, Client
+	c, side, who, other := t.named(pair{clientAddr, serverAddr}), client, Client, Server
 	if ofServer {
-		side, who = server, Server
+		side, who, other = server, Server, Client
 	}
 	h := &c.half[side]
 	d.At, d.Conn = t.since(at), c.rec.ID
@@ -33,9 +33,18 @@ func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofSe
 	if d.Quiet == 0 && !h.heard.IsZero() {
 		d.Unanswered, d.Quiet = h.unanswered, Seconds(at.Sub(h.heard))
 	}
-	if d.Errno == "ETIMEDOUT" {
-		c.closed(who, Timeout) // where no packet shows it
+	// Where no packet shows how it ended, this does.
+	switch d.Errno {
+	case "ETIMEDOUT":
+		c.closed(who, Timeout)
 		t.deaths = append(t.deaths, t.gaveUp(c, side, d))
+	case "ECONNRESET":
+		c.closed(other, ByRST)
+	case "":
+		c.closed(other, ByFIN)
+	}
+	if !c.written {
+		c.rec.Ended = max(c.rec.Ended, d.At)
 	}
 	t.emit(Record{Death: &d})
 }
