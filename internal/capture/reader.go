@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 // Reader is the output of another capture program, as of tcpdump -U -w -, while
 // it is written.
 type Reader struct {
+	name    string
+	begun   chan struct{} // closed when the file header has been read, or refused
+	refused error
 	packets chan Packet
 	err     error // why packets is closed
 }
@@ -24,64 +28,87 @@ type Reader struct {
 // pending is how many packets are read ahead of whoever takes them.
 const pending = 1024
 
-// NewReader reads pcap or pcapng, whichever it is, in the background. name is
-// for errors: each names the input and the packet.
+// NewReader reads pcap or pcapng, whichever it is, in the background. Errors
+// bear the name of the input.
 func NewReader(r io.Reader, name string) *Reader {
-	out := &Reader{packets: make(chan Packet, pending)}
+	out := &Reader{name: name, begun: make(chan struct{}), packets: make(chan Packet, pending)}
 	go func() {
 		defer close(out.packets)
-		n := 0
-		err := read(r, func(p Packet) {
-			n++
-			out.packets <- p
-		})
-		if err == nil {
-			out.err = io.EOF
-			return
+		from, err := open(r)
+		if err != nil {
+			out.refused = fmt.Errorf("%s: %w", name, err)
+			out.err = out.refused
 		}
-		out.err = fmt.Errorf("%s, after packet %d: %w", name, n, err)
+		close(out.begun)
+		if err == nil {
+			out.err = out.read(from)
+		}
 	}()
 	return out
 }
 
-// pcapngMagic is the type of a section header block, the same in either byte
-// order (draft-ietf-opsawg-pcapng, section 4.1).
+// Name is the input's.
+func (r *Reader) Name() string { return r.name }
+
+// Begin waits until the other program captures, as it does when it has written
+// the file header. What is no capture of Ethernet frames is an error.
+func (r *Reader) Begin(ctx context.Context) error {
+	select {
+	case <-r.begun:
+		return r.refused
+	case <-ctx.Done():
+		return fmt.Errorf("%s: no capture has begun: %w", r.name, context.Cause(ctx))
+	}
+}
+
+// The first four bytes of what can be read, as a little-endian number. A section
+// header block's are the same in either byte order (draft-ietf-opsawg-pcapng,
+// section 4.1); a pcap file's tell its order and the unit of its stamps
+// (draft-ietf-opsawg-pcap, section 4).
 const pcapngMagic = 0x0a0d0d0a
 
-// read calls take for every packet, until the input ends.
-func read(r io.Reader, take func(Packet)) error {
+var pcapMagics = [...]uint32{0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1}
+
+// open reads the file header.
+func open(r io.Reader) (gopacket.PacketDataSource, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
-	magic, err := in.Peek(4)
+	start, err := in.Peek(4)
 	if err != nil {
-		return fmt.Errorf("read the file header: %w", noEOF(err))
+		return nil, fmt.Errorf("read the file header: %w", noEOF(err))
 	}
-	var from gopacket.PacketDataSource
-	var link layers.LinkType
-	if binary.LittleEndian.Uint32(magic) == pcapngMagic {
-		ng, err := pcapgo.NewNgReader(in, pcapgo.DefaultNgReaderOptions)
-		if err != nil {
-			return fmt.Errorf("read the file header: %w", noEOF(err))
-		}
-		from, link = ng, ng.LinkType()
-	} else {
-		classic, err := pcapgo.NewReader(in)
-		if err != nil {
-			return fmt.Errorf("read the file header: %w", noEOF(err))
-		}
-		from, link = classic, classic.LinkType()
+	var from interface {
+		gopacket.PacketDataSource
+		LinkType() layers.LinkType
 	}
-	if link != layers.LinkTypeEthernet {
-		return fmt.Errorf("link type %d (%v): %w: capture on one Ethernet interface, or on lo", link, link, errors.ErrUnsupported)
+	switch magic := binary.LittleEndian.Uint32(start); {
+	case magic == pcapngMagic:
+		from, err = pcapgo.NewNgReader(in, pcapgo.DefaultNgReaderOptions)
+	case slices.Contains(pcapMagics[:], magic):
+		from, err = pcapgo.NewReader(in)
+	default:
+		return nil, errors.New("neither pcap nor pcapng")
 	}
-	for {
+	if err != nil {
+		return nil, fmt.Errorf("read the file header: %w", noEOF(err))
+	}
+	if link := from.LinkType(); link != layers.LinkTypeEthernet {
+		return nil, fmt.Errorf("link type %d (%v): %w: capture on one Ethernet interface, or on lo", link, link, errors.ErrUnsupported)
+	}
+	return from, nil
+}
+
+// read hands on every packet until the input ends, and returns io.EOF if that is
+// between two packets.
+func (r *Reader) read(from gopacket.PacketDataSource) error {
+	for n := 0; ; n++ {
 		data, info, err := from.ReadPacketData()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return io.EOF
 		}
 		if err != nil {
-			return noEOF(err)
+			return fmt.Errorf("%s, after packet %d: %w", r.name, n, err)
 		}
-		take(Packet{Time: info.Timestamp, Data: slices.Clone(data), Length: info.Length, Interface: info.InterfaceIndex})
+		r.packets <- Packet{Time: info.Timestamp, Data: slices.Clone(data), Length: info.Length, Interface: info.InterfaceIndex}
 	}
 }
 

@@ -72,16 +72,16 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 
 // fromFile takes packets from another program.
 func fromFile(name string, run func(place) error) error {
-	in := os.Stdin
+	in, called := os.Stdin, "standard input"
 	if name != "-" {
 		f, err := os.Open(name) // waits for the writer of a FIFO
 		if err != nil {
 			return err // names the file
 		}
 		defer f.Close()
-		in = f
+		in, called = f, name
 	}
-	return run(place{source: timeline.Pipe, packets: capture.NewReader(in, name)})
+	return run(place{source: timeline.Pipe, packets: capture.NewReader(in, called)})
 }
 
 func refused(refusals []error) error {

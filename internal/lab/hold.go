@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"kax/internal/capture"
 	"kax/internal/counters"
 	"kax/internal/timeline"
 	"kax/tcpka"
@@ -19,11 +20,31 @@ type Hold struct {
 	Settings    tcpka.Settings
 	HZ          int
 	Connections int          // that Dial opens
-	Slow        func(string) // told where a connection takes long to open
+	Slow        func(string) // told what takes long
 }
 
-// slow is when someone wonders what a dial is waiting for.
-const slow = time.Second
+// slowAfter is when someone wonders what kax is waiting for.
+const slowAfter = time.Second
+
+// slow tells of what takes long, until the returned function is called.
+func (h Hold) slow(what string) (stop func()) {
+	if h.Slow == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(slowAfter, func() { h.Slow(what) })
+	return func() { timer.Stop() }
+}
+
+// await waits until another program captures, where packets come from one: the
+// beginning of a connection that is opened before would be missing.
+func (h Hold) await(ctx context.Context, env Env) error {
+	r, ok := env.Packets.(*capture.Reader)
+	if !ok {
+		return nil
+	}
+	defer h.slow("waiting for " + r.Name())()
+	return r.Begin(ctx)
+}
 
 // Dial opens the connections and holds them until they are dead or ctx ends,
 // which is no error. The network and address are as for [net.Dial].
@@ -38,6 +59,9 @@ func (h Hold) Dial(ctx context.Context, env Env, network, address string) error 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := h.await(ctx, env); err != nil {
+		return err
+	}
 	s, err := openStage(env, uint16(port))
 	if err != nil {
 		return err
@@ -82,10 +106,7 @@ func closeAll(conns []net.Conn) {
 
 // dial opens the connections, and reads the settings back from the first.
 func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conns []net.Conn, k timeline.Keepalive, err error) {
-	if h.Slow != nil {
-		timer := time.AfterFunc(slow, func() { h.Slow("connecting to " + address) })
-		defer timer.Stop()
-	}
+	defer h.slow("connecting to " + address)()
 	defer func() {
 		if err != nil {
 			closeAll(conns)
@@ -93,6 +114,9 @@ func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conn
 	}()
 	for range h.Connections {
 		c, err := h.Settings.Dialer().DialContext(ctx, network, address)
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return conns, k, context.Cause(ctx) // net says only that it was canceled
+		}
 		if err != nil {
 			return conns, k, err // names the address
 		}
@@ -118,6 +142,9 @@ func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conn
 func (h Hold) Listen(ctx context.Context, env Env, network, address string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := h.await(ctx, env); err != nil {
+		return err
+	}
 	l, err := h.Settings.ListenConfig().Listen(ctx, network, address)
 	if err != nil {
 		return err // names the address
