@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kax/httpka"
-	"kax/internal/capture"
 	"kax/internal/lab"
 	"kax/internal/timeline"
 	"kax/tcpka"
@@ -139,10 +138,10 @@ func listenAddress(addr string, ipv6 bool) (network, address string, err error) 
 	if addr != "" {
 		h, p, err := net.SplitHostPort(addr)
 		if err != nil {
-			return "", "", usage(fmt.Errorf("--listen %q: must be host:port, as in 127.0.0.1:3000 or [::1]:3000", addr))
+			return "", "", usage(fmt.Errorf("%q: must be host:port, as in 127.0.0.1:3000 or [::1]:3000", addr))
 		}
 		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 65535 {
-			return "", "", usage(fmt.Errorf("--listen %q: the port must be from 0 to 65535", addr))
+			return "", "", usage(fmt.Errorf("%q: the port must be from 0 to 65535", addr))
 		}
 		port = p
 		if h != "" {
@@ -150,7 +149,7 @@ func listenAddress(addr string, ipv6 bool) (network, address string, err error) 
 		}
 		switch ip := net.ParseIP(host); {
 		case ipv6 && (ip == nil || ip.To4() != nil):
-			return "", "", usage(fmt.Errorf("--listen %q: not an IPv6 address, with --ipv6", addr))
+			return "", "", usage(fmt.Errorf("%q: not an IPv6 address, with --ipv6", addr))
 		case ip == nil:
 			network = "tcp" // whatever the name stands for
 		case ip.To4() == nil:
@@ -166,7 +165,7 @@ func dialHint(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return withHint(err, "nothing listens there; kax tcp listen does, or kax http serve")
 	case errors.As(err, new(*net.DNSError)):
-		return withHint(err, "no such name; an address works too, as in 127.0.0.1:80")
+		return withHint(err, "no such name, or no such service; numbers work too, as in 127.0.0.1:80")
 	}
 	return err
 }
@@ -175,47 +174,13 @@ func dialHint(err error) error {
 func listenHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return withHint(err, "something listens there already; --listen 127.0.0.1:0 takes a free port")
+		return withHint(err, "something listens there already; port 0, as in 127.0.0.1:0, takes a free one")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return withHint(err, "no interface here has this address; a network namespace of kax's own has loopback only")
 	case errors.As(err, new(*net.DNSError)):
-		return withHint(err, "give --listen an address of this machine, as in 127.0.0.1:3000")
+		return withHint(err, "give an address of this machine, as in 127.0.0.1:3000")
 	case errors.Is(err, syscall.EACCES):
-		return withHint(err, "ports below 1024 take root; --listen 127.0.0.1:0 takes a free port")
+		return withHint(err, "ports below 1024 take root; port 0, as in 127.0.0.1:0, takes a free one")
 	}
 	return err
-}
-
-// tcpdump prints the command that captures the same packets, and says where
-// it sees them.
-func (a *app) tcpdump(f packetFlags, listen string) error {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return err
-	}
-	if port == "0" {
-		return usage(errors.New("--tcpdump needs to know the port: give one by --listen"))
-	}
-	filter := "tcp port " + port
-	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
-		filter += " and host " + host
-	}
-	if _, err := fmt.Fprintf(a.stdout, "tcpdump -i lo -n '%s'\n", filter); err != nil {
-		return err
-	}
-	if f.netns || f.source == string(timeline.UserNS) {
-		fmt.Fprintln(a.stderr, "kax: the packets of this run are in a network namespace of its own: on the host, tcpdump does not see them")
-		fmt.Fprintln(a.stderr, "hint: run kax demo as root and without --netns for packets on the host's lo")
-		return nil
-	}
-	live, err := capture.OpenLive()
-	if err == nil {
-		return live.Close()
-	}
-	if f.source == string(timeline.Counters) {
-		return nil // on the host's network, whoever may capture there
-	}
-	fmt.Fprintln(a.stderr, "kax: as this user kax captures in a network namespace of its own, where it may make one: on the host, tcpdump does not see those packets")
-	fmt.Fprintln(a.stderr, "hint: run kax demo as root, or with --source counters, for packets on the host's lo")
-	return nil
 }

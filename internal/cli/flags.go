@@ -134,6 +134,7 @@ func width(out *os.File) int {
 // packetFlags say where packets come from and go to.
 type packetFlags struct {
 	host    bool // the run needs the host's network: it talks to others
+	listens bool // with host: the others come to it
 	source  string
 	netns   bool   // not with host
 	on      string // with host: the interface

@@ -20,8 +20,8 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
 	for _, line := range [][2]string{
-		{"TCP client", o.ends(h.Settings.ClientTCP)},
-		{"TCP server", o.ends(h.Settings.ServerTCP)},
+		{"TCP client", o.ends(h, h.Settings.ClientTCP)},
+		{"TCP server", o.ends(h, h.Settings.ServerTCP)},
 		{"HTTP", http(h.Settings)},
 		{"packets", o.source(h)},
 	} {
@@ -31,9 +31,10 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	}
 }
 
-// ends gives the keepalive of one end, which a plan says too.
-func (o Options) ends(k timeline.Keepalive) string {
-	if o.TCPOnly {
+// ends gives the keepalive of one end, where there are ends and no plan that
+// says it too.
+func (o Options) ends(h *timeline.Header, k timeline.Keepalive) string {
+	if o.TCPOnly || h.Settings == (timeline.Settings{}) {
 		return ""
 	}
 	return keepalive(k)

@@ -24,8 +24,8 @@ func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
 		if p.Effective.UserTimeout > 0 {
 			rule = fmt.Sprintf("; the user timeout (%s) takes the place of the count", seconds(p.Effective.UserTimeout))
 		}
-		line("given up", fmt.Sprintf("%s after the peer was last heard, %s after it went, with %s probes unanswered%s",
-			due(*p.Death), due(*p.Vanished), number(*p.Probes), rule))
+		line("given up", fmt.Sprintf("%s after the peer was last heard, %s after it went, with %s unanswered%s",
+			due(*p.Death), due(*p.Vanished), unanswered(*p.Probes), rule))
 	}
 	if len(p.Systems) > 0 {
 		o.systems(b, p)
@@ -117,6 +117,13 @@ func clock(s timeline.Seconds) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+func unanswered(r timeline.Range) string {
+	if r.Min == 1 && r.Max == 1 {
+		return "1 probe"
+	}
+	return number(r) + " probes"
 }
 
 func number(r timeline.Range) string {
