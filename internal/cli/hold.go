@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +49,12 @@ counters:
   kax tcp dial 127.0.0.1:80 --source counters --keepidle 1 --for 3s`,
 		Args: exactly("HOST:PORT"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if _, _, err := net.SplitHostPort(args[0]); err != nil {
+			_, port, err := net.SplitHostPort(args[0])
+			if err != nil {
 				return usage(fmt.Errorf("%q: must be host:port, as in 127.0.0.1:80 or [::1]:80", args[0]))
+			}
+			if n, err := strconv.Atoi(port); err == nil && (n < 1 || n > 65535) {
+				return usage(fmt.Errorf("%q: the port must be from 1 to 65535, or a service's name", args[0]))
 			}
 			return a.hold(cmd, f, args[0], func(ctx context.Context, h lab.Hold, env lab.Env) error {
 				return dialHint(h.Dial(ctx, env, "tcp", args[0]))
@@ -63,6 +68,7 @@ counters:
 
 func (a *app) listenCmd() *cobra.Command {
 	f := newHoldFlags()
+	f.packets.listens = true
 	cmd := &cobra.Command{
 		Use:   "listen [ADDR]",
 		Short: "accept connections, show what they inherit, and watch them",

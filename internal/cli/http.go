@@ -18,11 +18,12 @@ import (
 
 func (a *app) httpCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "http",
-		Short:   "HTTP persistent connections by themselves",
-		Example: "  kax http serve",
-		Args:    a.subcommand,
-		RunE:    a.run(showHelp),
+		Use:                        "http",
+		Short:                      "HTTP persistent connections by themselves",
+		Example:                    "  kax http serve",
+		Args:                       a.subcommand,
+		RunE:                       a.run(showHelp),
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(a.serveCmd())
 	return cmd
