@@ -96,6 +96,10 @@ func (t *Tracker) makePlans() {
 	}
 }
 
+// countersBlur is how far off the time of an inferred probe may be: it is seen
+// at the next reading, or by a clock of jiffies, of up to 10 ms.
+const countersBlur = 11 * time.Millisecond
+
 // predict returns when a probe that comes now was due, or nil without a plan.
 func (t *Tracker) predict(at time.Time, side int, h *half) *Window {
 	p := t.plans[side]
@@ -103,10 +107,14 @@ func (t *Tracker) predict(at time.Time, side int, h *half) *Window {
 		return nil
 	}
 	earliest, latest := p.Next(h.heard, h.lastProbe)
+	blur := time.Duration(0)
+	if t.header.Source == Counters {
+		blur = countersBlur
+	}
 	switch {
-	case at.Before(earliest):
+	case at.Before(earliest.Add(-blur)):
 		t.planned.miss(earliest.Sub(at))
-	case at.After(latest):
+	case at.After(latest.Add(blur)):
 		t.planned.miss(at.Sub(latest))
 	default:
 		t.planned.in++
@@ -129,6 +137,8 @@ func (t *Tracker) asPlanned() string {
 		return ""
 	case p.out == 0 && total == 1:
 		return "The probe came in the window that the settings and the kernel's timers give it."
+	case total == 1:
+		return fmt.Sprintf("The probe came outside the window that the settings and the kernel's timers give it, by %s.", Brief(p.off))
 	case p.out == 0:
 		return fmt.Sprintf("All %d probes came in the windows that the settings and the kernel's timers give them.", total)
 	}

@@ -3,6 +3,7 @@ package timeline_test
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -73,10 +74,44 @@ func everyRecord(t testing.TB) []timeline.Record {
 	c.tell(httpka.Event{Kind: httpka.IdleClose, FromServer: true, Idle: time.Second})
 	c.close(fromServer)
 	c.infer(fromServer, tcpka.RST)
-	w.talk(40001).open()
+	dead := w.talk(40001).open()
+	dead.dies(fromClient, timeline.Death{
+		Errno: "ETIMEDOUT", Text: "connection timed out", Poll: []string{"IN", "ERR"}, Then: "end of file", Write: "EPIPE", Unanswered: 1, Quiet: 2000,
+	})
+	w.records = append(w.records, tcpRecords(t)...)
 	n := 2
 	w.finishWith(&n)
 	return w.records
+}
+
+// tcpRecords are those of the commands about TCP keepalive alone.
+func tcpRecords(t testing.TB) []timeline.Record {
+	s := tcpka.Settings{Enabled: true, Idle: time.Minute, Interval: 10 * time.Second, Count: 3, UserTimeout: 75 * time.Second}
+	plan, err := timeline.NewPlan(tcpka.Settings{Enabled: true}, s, 250)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Systems = []timeline.Through{{System: "a <NAT>", Kind: "NAT", Timeout: 5000, Counts: true, Kept: true, Note: "or so", Source: "a book", Year: 1999}}
+	var (
+		local, peer = netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort("[fe80::1%eth0]:3000")
+		owner       = timeline.Owner{PID: 1, Process: "init", FD: 7}
+		some        = timeline.Seconds(1024117 * us)
+		yes         = true
+	)
+	return []timeline.Record{
+		{Plan: plan},
+		{Event: &timeline.Event{Lane: timeline.TCP, Kind: "probe", Side: timeline.Client, Due: &timeline.Window{Earliest: some, Latest: 2 * some}}},
+		{Socket: &timeline.Socket{
+			State: "ESTAB", Local: local, Peer: peer, UID: 65534, PID: 1, Process: "init", FD: &owner.FD, Also: []timeline.Owner{owner},
+			Timer: "keepalive", Expires: some, ProbesOut: 2, LastSent: &some, LastReceived: &some, LastAck: &some, Keepalive: &yes,
+			KeepaliveTimes: &timeline.KeepaliveTimes{Idle: some, Interval: some, Count: 3, UserTimeout: some}, Unread: "not all of it",
+		}},
+		{Change: &timeline.Change{
+			Owner: owner, State: "ESTAB", Local: local, Peer: peer,
+			Before: timeline.Options(tcpka.Settings{}), After: timeline.Options(s), Next: "waits",
+		}},
+		{Poke: &timeline.Poke{Owner: owner, Local: local, Peer: peer, Result: "answered", After: some, Waited: some, Note: "nothing"}},
+	}
 }
 
 // A record is written and read back as it was, and has one key.
@@ -163,7 +198,10 @@ func TestClone(t *testing.T) {
 		if c.Response != nil {
 			c.Status++
 		}
-		if (c.Segment != nil || c.Message != nil) && reflect.DeepEqual(c, r.Event) {
+		if c.Due != nil {
+			c.Due.Latest++
+		}
+		if (c.Segment != nil || c.Message != nil || c.Due != nil) && reflect.DeepEqual(c, r.Event) {
 			t.Errorf("a change of the clone changes %+v", r.Event)
 		}
 	}

@@ -202,3 +202,14 @@ func (c *talk) infer(side int, k tcpka.Kind) {
 	})
 	c.pass(10 * us)
 }
+
+// dies has the program of one end see its end.
+func (c *talk) dies(side int, d timeline.Death) {
+	c.tracker.Dead(c.now, c.addr[fromClient], c.addr[fromServer], side == fromServer, d)
+}
+
+// predicted has a kernel that ticks so often, and so plans of both ends.
+func predicted(h timeline.Header, hz int) timeline.Header {
+	h.Settings.HZ = hz
+	return h
+}
