@@ -1,0 +1,117 @@
+package capture_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"kax/internal/capture"
+	"kax/internal/need"
+	"kax/internal/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// On every interface at once each packet is there once for each that it passes,
+// and says which: lo for what stays on the machine, whatever its address, and
+// both ends of a cable that is in one network.
+func TestLiveOnEveryInterface(t *testing.T) {
+	t.Parallel()
+	ip := need.Tool(t, "ip")
+	inNamespace(t, func() error {
+		for _, args := range []string{
+			"link add out0 type veth peer name in0", "addr add 192.0.2.1/24 dev out0", "link set out0 up", "link set in0 up",
+			"neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev out0",
+		} {
+			if out, err := exec.Command(ip, strings.Fields(args)...).CombinedOutput(); err != nil {
+				return fmt.Errorf("ip %s: %w: %s", args, err, out)
+			}
+		}
+		index := map[string]int{}
+		for _, name := range []string{"lo", "out0", "in0"} {
+			ifi, err := net.InterfaceByName(name)
+			if err != nil {
+				return err
+			}
+			index[name] = ifi.Index
+		}
+		l, port, err := listen("192.0.2.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		every, err := start("", port)
+		if err != nil {
+			return err
+		}
+		defer every.Close()
+		out, err := start("out0", port)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+
+		var atHome tally
+		if err := talk(l, []int{1, 1000, 30000}, nothing); err != nil { // an own address
+			return err
+		}
+		if err := atHome.finish(every); err != nil {
+			return err
+		}
+		if err := atHome.check(port, 31001); err != nil {
+			return err
+		}
+		for i, p := range atHome.packets {
+			if p.Interface != index["lo"] {
+				return fmt.Errorf("packet %d on interface %d, want lo, %d", i, p.Interface, index["lo"])
+			}
+		}
+
+		// Nobody is there, and the packet goes out all the same.
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		nobody := &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{192, 0, 2, 2}}
+		if err := unix.Connect(fd, nobody); !errors.Is(err, unix.EINPROGRESS) {
+			return fmt.Errorf("connect: %w", err)
+		}
+		seen := map[int]string{}
+		for range 2 {
+			p, err := syn(every)
+			if err != nil {
+				return err
+			}
+			seen[p.Interface] = string(p.Data)
+		}
+		alone, err := syn(out)
+		if err != nil {
+			return err
+		}
+		if data := string(alone.Data); alone.Interface != index["out0"] || seen[index["out0"]] != data || seen[index["in0"]] != data {
+			return fmt.Errorf("interfaces %v; every one: %x; out0: %x", index, seen, alone.Data)
+		}
+		if p, ok, err := every.Next(0); ok || err != nil {
+			return fmt.Errorf("the packet again: %+v, %w", p, err)
+		}
+		return nil
+	})
+}
+
+// syn returns the next packet, a copy, which must be a SYN.
+func syn(live *capture.Live) (capture.Packet, error) {
+	p, ok, err := live.Next(guard)
+	if err != nil || !ok {
+		return p, errors.Join(errors.New("no SYN"), err)
+	}
+	var s wire.Segment
+	if err := wire.DecodeEthernet(p.Data, &s); err != nil || s.Flags != wire.SYN {
+		return p, fmt.Errorf("%v of %v, %w: no SYN", s.Flags, s.Src, err)
+	}
+	p.Data = []byte(string(p.Data))
+	return p, nil
+}
