@@ -7,13 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
-
-	"kax/internal/need"
 	"kax/internal/netns"
+	"kax/internal/testnet"
 	"kax/tcpka"
 )
 
@@ -24,14 +19,7 @@ func TestNoProbesWhileDataIsInFlight(t *testing.T) {
 	for name, userTimeout := range map[string]time.Duration{"count": 0, "user timeout": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ran := false
-			err := netns.Do(func() error { ran = true; return unacknowledged(userTimeout) })
-			if !ran {
-				need.Permission(t, "make a network namespace", err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			testnet.In(t, func() error { return unacknowledged(userTimeout) })
 		})
 	}
 }
@@ -48,7 +36,7 @@ func unacknowledged(userTimeout time.Duration) error {
 		return err
 	}
 	defer c.Close()
-	if err := vanish(l.Addr().(*net.TCPAddr).AddrPort().Port()); err != nil {
+	if _, err := testnet.Drop(l.Addr().(*net.TCPAddr).AddrPort().Port()); err != nil {
 		return err
 	}
 	if _, err := c.Write([]byte("anybody?")); err != nil {
@@ -74,25 +62,4 @@ func unacknowledged(userTimeout time.Duration) error {
 		return fmt.Errorf("after %v: %w; %d probes, %d timeouts of retransmission", lasted, err, n, resent)
 	}
 	return nil
-}
-
-// vanish drops what arrives for a port.
-func vanish(port uint16) error {
-	nft, err := nftables.New()
-	if err != nil {
-		return err
-	}
-	table := nft.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "vanish"})
-	input := nft.AddChain(&nftables.Chain{
-		Name: "drops", Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
-	})
-	nft.AddRule(&nftables.Rule{Table: table, Chain: input, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}})
-	return nft.Flush()
 }

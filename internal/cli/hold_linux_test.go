@@ -135,7 +135,7 @@ func TestDialAsText(t *testing.T) {
 	for _, view := range []string{"--color=auto", "--list", "--summary"} {
 		run := start(t, kax(asIs, append(withKeepalive(1, 1, 1, 0), "tcp", "dial", peer.addr, view)...))
 		peer.accept(t)
-		lift := drop(t, into("dport"), peer.port)
+		lift := drop(t, peer.port)
 		res := run.end(t)
 		lift()
 		if res.code != 0 || res.stderr != "" || strings.Contains(res.stdout, "\x1b") || strings.Contains(res.stdout, "HTTP") {
@@ -197,7 +197,7 @@ func TestDialToNobody(t *testing.T) {
 				return
 			}
 			peer := newPeer(t, "127.0.0.1:0")
-			drop(t, into("dport"), peer.port)
+			drop(t, peer.port)
 			args := []string{"tcp", "dial", peer.addr}
 			if how == "--for" {
 				args = append(args, "--for", "1.2s")

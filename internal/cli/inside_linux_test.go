@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -11,12 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
-
 	"kax/internal/netns"
+	"kax/internal/testnet"
 )
 
 // envInside says that the test binary is a test's own process in a user and
@@ -62,8 +57,8 @@ func inside(t *testing.T) bool {
 	return false
 }
 
-// keepalives is the kernel's count of keepalive probes in this network.
-func keepalives(t *testing.T) int {
+// kernelProbes is the kernel's count of keepalive probes in this network.
+func kernelProbes(t *testing.T) int {
 	t.Helper()
 	n, err := netns.Counter("TcpExt", "TCPKeepAlive")
 	if err != nil {
@@ -114,53 +109,18 @@ func connect(t *testing.T, addr string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// chain is a way that packets go, and where in the TCP header the port is.
-type chain struct {
-	hook   *nftables.ChainHook
-	offset uint32
-}
-
-// What is dropped on its way in has been captured; what is dropped on its way
-// out never was.
-func into(port string) chain { return chain{nftables.ChainHookInput, portOffset(port)} }
-func outOf(port string) chain {
-	return chain{nftables.ChainHookOutput, portOffset(port)}
-}
-
-func portOffset(port string) uint32 {
-	if port == "dport" {
-		return 2
-	}
-	return 0
-}
-
-// drop makes segments of a port vanish on their way, until the returned
-// function is called.
-func drop(t *testing.T, way chain, port uint16) (lift func()) {
+// drop makes a port vanish from the network, until the returned function is
+// called: what goes to it is captured and not answered.
+func drop(t *testing.T, port uint16) (lift func()) {
 	t.Helper()
-	nft, err := nftables.New()
+	undo, err := testnet.Drop(port)
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := nft.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "vanish"})
-	rules := nft.AddChain(&nftables.Chain{
-		Name: "drops", Table: table, Type: nftables.ChainTypeFilter, Hooknum: way.hook, Priority: nftables.ChainPriorityFilter,
-	})
-	nft.AddRule(&nftables.Rule{Table: table, Chain: rules, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: way.offset, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}})
-	if err := nft.Flush(); err != nil {
-		t.Fatal(errors.Join(errors.New("drop packets"), err))
-	}
 	return func() {
 		t.Helper()
-		nft.DelTable(table)
-		if err := nft.Flush(); err != nil {
-			t.Fatal(errors.Join(errors.New("drop packets no more"), err))
+		if err := undo(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestDialBesideACapture(t *testing.T) {
 			run := start(t, cmd)
 			peer.accept(t)
 			run.until(t, `"probe-answer"`)
-			drop(t, into("dport"), peer.port)
+			drop(t, peer.port)
 			r := parse(t, run.end(t))
 			// kax waits for a capture that may be late, and meanwhile the next
 			// one or two are answered.

@@ -48,7 +48,7 @@ func planOf(t *testing.T, r records, side timeline.Side) tcpka.Plan {
 func checkProbes(t *testing.T, r records, want int) {
 	t.Helper()
 	probes := r.kind("probe")
-	if n := keepalives(t); len(probes) != want || n != want || r.summary.Events["probe"] != want {
+	if n := kernelProbes(t); len(probes) != want || n != want || r.summary.Events["probe"] != want {
 		t.Errorf("%d probes on the timeline, %d in its summary, %d by the kernel's counter, want %d", len(probes), r.summary.Events["probe"], n, want)
 	}
 	for _, p := range probes {
@@ -180,7 +180,7 @@ func TestDialToAPeerThatVanishes(t *testing.T) {
 				flags := append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(d.idle, d.interval, d.count, d.userTimeout)...)
 				run := start(t, kax(mode, flags...))
 				peer.accept(t)
-				drop(t, into("dport"), peer.port)
+				drop(t, peer.port)
 				res := run.end(t)
 				if res.code != 0 {
 					t.Fatal(res)
@@ -239,7 +239,7 @@ func TestDialToAPeerThatResets(t *testing.T) {
 			peer := newPeer(t, "127.0.0.1:0")
 			run := start(t, kax(mode, append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(1, 1, 5, 0)...)...))
 			c := peer.accept(t)
-			lift := drop(t, outOf("sport"), peer.port)
+			lift := drop(t, peer.port)
 			if err := c.SetLinger(0); err != nil {
 				t.Fatal(err)
 			}
@@ -381,7 +381,7 @@ func TestListenToAClientThatVanishes(t *testing.T) {
 			run.until(t, `"listen"`)
 			c := connect(t, addr)
 			run.until(t, `"accepted"`)
-			drop(t, into("dport"), c.LocalAddr().(*net.TCPAddr).AddrPort().Port())
+			drop(t, c.LocalAddr().(*net.TCPAddr).AddrPort().Port())
 			run.until(t, `"death"`)
 			r := interrupt(t, run)
 			checkProbes(t, r, 2)
