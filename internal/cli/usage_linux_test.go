@@ -295,8 +295,8 @@ func example(t *testing.T, line string) {
 	run := kax(mode, strings.Fields(string(words))...)
 	run.Dir = t.TempDir() // for the files it writes
 	cmd := start(t, run)
-	if until := map[string]string{"http serve": "http://", "tcp listen": "on 127.0.0.1:3000"}[args]; until != "" {
-		cmd.until(t, until)
+	if serves := strings.Contains(line, "serve"); serves || args == "tcp listen" {
+		cmd.until(t, map[bool]string{true: "http://", false: "on 127.0.0.1:3000"}[serves])
 		if err := cmd.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
