@@ -19,6 +19,9 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
+// guard ends a test whose packets never come. It decides nothing else.
+const guard = time.Minute
+
 // pcapngOf and pcapOf are files of these packets.
 func pcapngOf(t testing.TB, packets ...capture.Packet) []byte {
 	t.Helper()

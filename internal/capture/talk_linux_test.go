@@ -17,9 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guard ends a test whose packets never come. It decides nothing else.
-const guard = time.Minute
-
 // inNamespace runs f in a namespace on one CPU: packets then pass lo in the
 // order in which they were stamped. Where no namespace is to be had it skips
 // the test.
