@@ -65,9 +65,13 @@ func (r *Reader) Begin(ctx context.Context) error {
 // header block's are the same in either byte order (draft-ietf-opsawg-pcapng,
 // section 4.1); a pcap file's tell its order and the unit of its stamps
 // (draft-ietf-opsawg-pcap, section 4).
-const pcapngMagic = 0x0a0d0d0a
-
-var pcapMagics = [...]uint32{0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1}
+const (
+	pcapngMagic  = 0x0a0d0d0a
+	pcapMicro    = 0xa1b2c3d4
+	pcapMicroBig = 0xd4c3b2a1
+	pcapNano     = 0xa1b23c4d
+	pcapNanoBig  = 0x4d3cb2a1
+)
 
 // open reads the file header.
 func open(r io.Reader) (gopacket.PacketDataSource, error) {
@@ -80,10 +84,10 @@ func open(r io.Reader) (gopacket.PacketDataSource, error) {
 		gopacket.PacketDataSource
 		LinkType() layers.LinkType
 	}
-	switch magic := binary.LittleEndian.Uint32(start); {
-	case magic == pcapngMagic:
+	switch binary.LittleEndian.Uint32(start) {
+	case pcapngMagic:
 		from, err = pcapgo.NewNgReader(in, pcapgo.DefaultNgReaderOptions)
-	case slices.Contains(pcapMagics[:], magic):
+	case pcapMicro, pcapMicroBig, pcapNano, pcapNanoBig:
 		from, err = pcapgo.NewReader(in)
 	default:
 		return nil, errors.New("neither pcap nor pcapng")
