@@ -27,6 +27,23 @@ func quick(more ...string) []string {
 	return append([]string{"demo", "--json", "--pause", "1.2s", "--idle-timeout", "1.5s"}, more...)
 }
 
+// punctual reports that pauses and the idle timeout took as long as they were
+// to, and not so much longer that another probe fits in.
+func punctual(r records) bool {
+	const late = timeline.Seconds(50 * time.Millisecond)
+	for _, e := range r.kind("request") {
+		if e.Reused && e.Idle > r.header.Settings.Pauses[0]+late {
+			return false
+		}
+	}
+	for _, e := range r.kind("idle-close") {
+		if e.Idle > r.header.Settings.IdleTimeout+late {
+			return false
+		}
+	}
+	return true
+}
+
 func TestDemoTellsTheStory(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
@@ -166,18 +183,20 @@ func TestDemoSettings(t *testing.T) {
 			}
 			r := parse(t, res)
 			checkCount(t, r)
-			if n := len(r.kind("probe")); n != tc.probes {
-				t.Errorf("%d probes, want %d", n, tc.probes)
+			// Where the processors had no time for kax, it was quiet for longer.
+			probes := len(r.kind("probe"))
+			if probes < tc.probes || probes > tc.probes && punctual(r) {
+				t.Errorf("%d probes, want %d", probes, tc.probes)
 			}
-			if n := len(r.kind("probe-answer")); n != tc.probes {
-				t.Errorf("%d answers, want %d", n, tc.probes)
+			if n := len(r.kind("probe-answer")); n != probes {
+				t.Errorf("%d answers, want %d", n, probes)
 			}
 			if len(r.conns) != tc.conns || r.summary.Reused != tc.reused || r.summary.Requests != 5 {
 				t.Errorf("%d connections, %d of %d requests reused one", len(r.conns), r.summary.Reused, r.summary.Requests)
 			}
 			// The stamps are the kernel's: the close is never early.
 			for _, e := range r.kind("idle-close") {
-				if e.Idle < r.header.Settings.IdleTimeout || e.Idle > r.header.Settings.IdleTimeout+timeline.Seconds(time.Second) {
+				if e.Idle < r.header.Settings.IdleTimeout {
 					t.Errorf("closed after %v", time.Duration(e.Idle))
 				}
 			}
@@ -273,7 +292,7 @@ func TestDemoStops(t *testing.T) {
 		} {
 			t.Run(tc.name+" "+how.name, func(t *testing.T) {
 				t.Parallel()
-				args := quick()
+				args := []string{"demo", "--json", "--pause", "1m", "--idle-timeout", "2m"}
 				file := ""
 				if tc.mode != bare {
 					file = sharedDir(t) + "/cut.pcapng"
@@ -298,7 +317,7 @@ func TestDemoStops(t *testing.T) {
 					t.Errorf("stopped: %s", res)
 				}
 				r := parse(t, res)
-				if n := r.summary.Requests; n < 3 || n > 4 {
+				if n := r.summary.Requests; n != 3 {
 					t.Errorf("%d requests before the signal", n)
 				}
 				if last := r.steps[len(r.steps)-1]; last.Name != "stop" {
