@@ -1,0 +1,526 @@
+package httpka
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Why a direction of a [Conversation] cannot be read on. The error of a
+// [Finding] wraps one of them.
+var (
+	ErrNotHTTP   = errors.New("not HTTP/1")
+	ErrTLS       = fmt.Errorf("%w: TLS", ErrNotHTTP)
+	ErrHTTP2     = fmt.Errorf("%w: HTTP/2", ErrNotHTTP)
+	ErrHead      = errors.New("malformed head")           // RFC 9112 sections 2.2 and 5
+	ErrFraming   = errors.New("no end of the message")    // where it ends cannot be told: section 6.3
+	ErrLong      = errors.New("head of more than 64 KiB") // or as much as that of trailers
+	ErrPipelined = errors.New("too much pipelined")
+	ErrCut       = errors.New("closed inside a message") // section 8
+	ErrGap       = errors.New("bytes are missing")
+)
+
+const (
+	maxHead     = 64 << 10  // bytes of a head or a trailer section, and of what is held back
+	maxRequests = 1000      // pipelined, without a response
+	maxTargets  = 256 << 10 // bytes of their methods and targets
+	smallBuffer = 4 << 10   // what a direction keeps for the next head
+)
+
+// A Conversation finds the HTTP/1 messages of one connection, in bytes that
+// are fed to it in pieces of any size, direction by direction. It pairs the
+// n-th final response with the n-th request, and tells after each whether the
+// connection may be used again. The zero Conversation is ready for use, at the
+// beginning of both directions. For a connection joined midway, call Gap with
+// -1 in both directions first.
+//
+// A request must be fed before its response. Its methods must not be called
+// at the same time.
+//
+// Bodies are not kept: of each direction up to 64 KiB of a head are, and of
+// 1000 requests or 256 KiB of targets what their responses need.
+type Conversation struct {
+	OnFinding func(Finding) // called before Feed, Gap and Close return; may be nil, must not call them
+
+	half     [2]half // of the client, of the server
+	queue    []asked // requests that wait for their final response
+	targets  int     // bytes in there
+	requests int     // found so far
+	whole    int     // the last of them that was complete
+	answered int     // the last of them whose final response has begun
+	unpaired bool    // after a gap: which request a response answers is not known
+	tunnel   bool    // the connection has left HTTP
+
+	current pairing // of the present response
+}
+
+// A Message is a request or a response, as far as it has come.
+type Message struct {
+	FromServer bool
+
+	// Nth is the number of the request on this connection, from 1 for the
+	// first that was found. A response has the number of its request. 0 is a
+	// response whose request is not known, or does not exist.
+	Nth int
+
+	Method, Target string // of a request, and of the one a response answers where that is known
+	Version        string // "HTTP/1.1", "HTTP/1.0"
+	Status         int    // of a response, 100 to 999
+	Phrase         string // after the status; may be empty
+
+	// The fields as sent, several of one name joined by ", ".
+	Connection string
+	KeepAlive  string
+
+	Framing Framing
+	Length  int64 // of the body as announced, for BodyLength; otherwise -1
+	Body    int64 // bytes of the body so far, without those of the chunked coding
+
+	// Offsets in what the direction has carried: of the first byte of the
+	// head, of the first one after it, and of the first one after the
+	// message. The last two are 0 until they are known. After a gap of unknown
+	// length they count without it.
+	Start, HeadEnd, End int64
+}
+
+// Interim reports that m is a 1xx response, which another will follow. 101 is
+// none of them: it is the last response in HTTP/1.
+func (m *Message) Interim() bool { return m.Status >= 100 && m.Status < 200 && m.Status != 101 }
+
+// Stage says how far a message has come.
+type Stage uint8
+
+// The stages of a message: always its head first, then one of the others. A
+// message whose head is not complete may be broken too.
+const (
+	HeadComplete    Stage = iota
+	MessageComplete       // all of it has come
+	MessageBroken         // nothing more of it can be read, or of a message yet to come
+)
+
+func (s Stage) String() string {
+	switch s {
+	case HeadComplete:
+		return "head"
+	case MessageComplete:
+		return "complete"
+	case MessageBroken:
+		return "broken"
+	}
+	return "unknown"
+}
+
+// A Finding is what a [Conversation] has found.
+type Finding struct {
+	Stage   Stage
+	Message Message
+
+	// Reuse is the verdict on the connection after a final response. With
+	// HeadComplete it is what will hold if the message comes to its end. It is
+	// the zero Reuse, unknown, for requests and interim responses.
+	Reuse Reuse
+
+	// Err says why a message is broken. Nothing more is found in its
+	// direction then; only after a gap a piece may begin with a start-line,
+	// and finding goes on there.
+	Err error
+}
+
+// asked is what is remembered of a request until it is answered.
+type asked struct {
+	nth            int
+	method, target string
+	close          bool // it said so
+	old            bool // HTTP/1.0 without keep-alive
+	faulty         bool // its framing is not to be trusted
+	switches       bool // CONNECT or Upgrade: what comes behind it may not be HTTP
+}
+
+// pairing is what a response answers.
+type pairing struct {
+	asked
+	is pairs
+}
+
+type pairs uint8
+
+const (
+	pairUnseen pairs = iota // a request that is not known
+	pairKnown               // the first in the queue
+	pairNobody              // there is no request
+)
+
+// readState is where a direction is.
+type readState uint8
+
+const (
+	atHead    readState = iota // or before it
+	atBody                     // of known length
+	atChunks                   // RFC 9112 section 7.1
+	atClose                    // in a body that ends with the connection
+	atHeld                     // behind a CONNECT or Upgrade that is not answered yet
+	atTunnel                   // after one that was accepted
+	atSeeking                  // after a gap
+	atStopped                  // for good
+)
+
+// half is one direction.
+type half struct {
+	state  readState
+	closed bool
+	pos    int64  // the offset of the next byte that is not yet read
+	buf    []byte // a head that has not come whole, or what is held back
+	scan   headScan
+
+	m        Message
+	faulty   bool // the framing of m is not to be trusted
+	violated bool // stopped by what is not HTTP
+	left     int64
+	chunks   chunks
+}
+
+// idle reports that the direction is between two messages.
+func (h *half) idle() bool { return h.state == atHead && len(h.buf) == 0 }
+
+func direction(fromServer bool) int {
+	if fromServer {
+		return 1
+	}
+	return 0
+}
+
+// Unanswered returns how many requests wait for their final response, as far
+// as that is known.
+func (c *Conversation) Unanswered() int { return len(c.queue) }
+
+// Feed takes the next bytes of a direction. It keeps none of them. After
+// Close they are ignored.
+func (c *Conversation) Feed(fromServer bool, b []byte) {
+	if h := &c.half[direction(fromServer)]; !h.closed {
+		c.feed(fromServer, h, b)
+	}
+}
+
+func (c *Conversation) feed(fromServer bool, h *half, b []byte) {
+	for len(b) > 0 {
+		n := len(b)
+		switch h.state {
+		case atHead:
+			n = c.head(fromServer, h, b)
+		case atBody:
+			n = int(min(int64(n), h.left))
+			c.body(fromServer, h, int64(n))
+		case atChunks:
+			n = c.chunked(fromServer, h, b)
+		case atClose:
+			h.m.Body += int64(n)
+			h.pos += int64(n)
+		case atHeld:
+			c.hold(fromServer, h, b)
+		case atSeeking:
+			if beginsMessage(fromServer, b) {
+				h.state = atHead
+				continue
+			}
+			h.pos += int64(n)
+		default: // nothing is looked for any more
+			h.pos += int64(n)
+		}
+		b = b[n:]
+	}
+}
+
+// Close says that a direction has ended, by FIN or RST. A body that is
+// delimited by the close is complete then, whichever it was (RFC 9112
+// section 8).
+func (c *Conversation) Close(fromServer bool) {
+	h := &c.half[direction(fromServer)]
+	if h.closed {
+		return
+	}
+	h.closed = true
+	c.ended(fromServer, h)
+}
+
+func (c *Conversation) ended(fromServer bool, h *half) {
+	switch {
+	case h.state == atClose:
+		c.complete(fromServer, h)
+	case h.state == atBody, h.state == atChunks, h.state == atHead && len(h.buf) > 0:
+		c.broken(fromServer, h, ErrCut, atStopped)
+	}
+}
+
+// Gap says that the next n bytes of a direction are missing, or with a
+// negative n that their number is not known. Inside a body, or a chunk, that
+// is longer than that, reading goes on. Elsewhere the message is broken, and
+// the direction is lost until a piece begins with a start-line. Which request
+// a response answers is known again when a request comes while none is
+// waiting, and no response under way.
+func (c *Conversation) Gap(fromServer bool, n int64) {
+	h := &c.half[direction(fromServer)]
+	switch {
+	case h.closed || n == 0:
+		return
+	case h.state == atStopped || h.state == atTunnel || h.state == atSeeking:
+	case h.state == atClose:
+		h.m.Body += max(n, 0)
+	case h.state == atBody && n > 0 && n <= h.left:
+		c.body(fromServer, h, n)
+		return
+	case h.state == atChunks && n > 0 && h.chunks.skip(n):
+		h.m.Body += n
+	default:
+		h.renew(fromServer)
+		c.broken(fromServer, h, ErrGap, atSeeking)
+	}
+	h.pos += max(n, 0)
+}
+
+func (c *Conversation) tell(f Finding) {
+	if c.OnFinding != nil {
+		c.OnFinding(f)
+	}
+}
+
+// head takes bytes of a head, and of empty lines before it, and says how many.
+func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
+	data, had := b, len(h.buf)
+	if had > 0 {
+		h.buf = append(h.buf, b[:min(len(b), maxHead-had)]...)
+		data = h.buf
+	} else {
+		h.renew(fromServer)
+	}
+	if n := emptyLine(data); n > 0 { // RFC 9112 section 2.2
+		h.buf = h.buf[:0]
+		h.pos += int64(n)
+		return n - had
+	}
+	end, err := h.scan.next(data[:min(len(data), maxHead)], &h.m)
+	var f headFields
+	switch {
+	case err != nil:
+	case end > 0:
+		f, err = readFields(data[h.scan.fields:end], &h.m)
+	case len(data) >= maxHead:
+		err = ErrLong
+	default:
+		if had == 0 {
+			h.buf = append(h.buf, b...)
+		}
+		return len(b)
+	}
+	if err != nil {
+		h.buf = h.buf[:had]
+		c.broken(fromServer, h, err, atStopped)
+		return 0
+	}
+	h.drop()
+	h.pos += int64(end)
+	h.m.HeadEnd = h.pos
+	if fromServer {
+		c.response(h, &f)
+	} else {
+		c.request(h, &f)
+	}
+	return end - had
+}
+
+// renew makes ready for a message, unless one is under way.
+func (h *half) renew(fromServer bool) {
+	if h.idle() || h.state == atHeld {
+		h.m = Message{FromServer: fromServer, Length: -1, Start: h.pos}
+		h.scan = headScan{}
+	}
+}
+
+// drop forgets what is buffered, and keeps a small buffer for the next head.
+func (h *half) drop() {
+	if h.buf = h.buf[:0]; cap(h.buf) > smallBuffer {
+		h.buf = nil
+	}
+}
+
+func (c *Conversation) request(h *half, f *headFields) {
+	c.requests++
+	h.m.Nth = c.requests
+	framing, err := h.frame(f, false)
+	q := asked{
+		nth: h.m.Nth, method: h.m.Method, target: h.m.Target,
+		close:  saidClose(&h.m),
+		old:    oldVersion(&h.m),
+		faulty: h.faulty,
+		// RFC 9110 section 7.8: Upgrade counts if Connection names it, and not in HTTP/1.0.
+		switches: h.m.Method == "CONNECT" ||
+			f.upgrade && hasOption(h.m.Connection, "upgrade") && h.m.Version != "HTTP/1.0",
+	}
+	server := &c.half[1]
+	if c.unpaired && len(c.queue) == 0 && (server.idle() || server.state == atSeeking) {
+		c.unpaired = false
+	}
+	if !c.unpaired {
+		if len(c.queue) < maxRequests && c.targets+q.size() <= maxTargets {
+			c.queue = append(c.queue, q)
+			c.targets += q.size()
+		} else {
+			err = ErrPipelined
+		}
+	}
+	c.begin(h, framing, err)
+}
+
+func (c *Conversation) response(h *half, f *headFields) {
+	client := &c.half[0]
+	c.current = pairing{}
+	switch {
+	case len(c.queue) > 0:
+		c.current = pairing{c.queue[0], pairKnown}
+		h.m.Nth, h.m.Method, h.m.Target = c.queue[0].nth, c.queue[0].method, c.queue[0].target
+	case !c.unpaired && (client.state != atHead || client.idle()):
+		c.current.is = pairNobody // and no part of a request's head has come that it could answer
+	}
+	framing, err := h.frame(f, true)
+	if h.m.Interim() {
+		c.begin(h, framing, err)
+		return
+	}
+	if c.current.is == pairKnown {
+		c.answered = c.current.nth
+	}
+	c.begin(h, framing, err)
+	switch {
+	case framing == BodyTunnel:
+		c.leave(client)
+	case c.current.is == pairKnown && c.current.switches && client.state == atHeld:
+		c.release(client)
+	}
+}
+
+// begin tells of a head, and reads on behind it.
+func (c *Conversation) begin(h *half, framing Framing, err error) {
+	h.m.Framing = framing
+	c.tell(Finding{Stage: HeadComplete, Message: h.m, Reuse: c.reuse(h)})
+	switch {
+	case err != nil:
+		c.broken(h.m.FromServer, h, err, atStopped)
+	case framing == BodyLength && h.left > 0:
+		h.state = atBody
+	case framing == BodyChunked:
+		h.state, h.chunks = atChunks, chunks{}
+	case framing == BodyUntilClose:
+		h.state = atClose
+	default:
+		c.complete(h.m.FromServer, h)
+	}
+}
+
+func (c *Conversation) body(fromServer bool, h *half, n int64) {
+	h.m.Body += n
+	h.pos += n
+	if h.left -= n; h.left == 0 {
+		c.complete(fromServer, h)
+	}
+}
+
+func (c *Conversation) chunked(fromServer bool, h *half, b []byte) int {
+	n, data, done, err := h.chunks.take(b)
+	h.m.Body += data
+	h.pos += int64(n)
+	switch {
+	case err != nil:
+		c.broken(fromServer, h, err, atStopped)
+	case done:
+		c.complete(fromServer, h)
+	}
+	return n
+}
+
+// complete tells that a message is, and makes ready for what follows.
+func (c *Conversation) complete(fromServer bool, h *half) {
+	h.m.End = h.pos
+	h.state = atHead
+	if !fromServer {
+		c.whole = h.m.Nth
+		switch {
+		case c.tunnel:
+			h.state = atTunnel
+		case c.waits(h.m.Nth):
+			h.state = atHeld
+		}
+		c.tell(Finding{Stage: MessageComplete, Message: h.m})
+		return
+	}
+	if h.m.Framing == BodyTunnel {
+		h.state = atTunnel
+	}
+	f := Finding{Stage: MessageComplete, Message: h.m, Reuse: c.reuse(h)}
+	if c.current.is == pairKnown && !h.m.Interim() {
+		c.targets -= c.current.size()
+		c.queue = slices.Delete(c.queue, 0, 1)
+	}
+	c.tell(f)
+}
+
+// broken tells that a message is, and how the direction goes on.
+func (c *Conversation) broken(fromServer bool, h *half, err error, then readState) {
+	h.state = then
+	h.violated = errors.Is(err, ErrNotHTTP) || errors.Is(err, ErrHead) || errors.Is(err, ErrFraming)
+	h.pos += int64(len(h.buf))
+	h.drop()
+	f := Finding{Stage: MessageBroken, Message: h.m, Err: err}
+	if h.m.HeadEnd > 0 {
+		f.Reuse = c.reuseBroken(h, err)
+	}
+	c.unpaired = true
+	if fromServer && !errors.Is(err, ErrCut) { // after a close they stay unanswered
+		c.queue, c.targets = nil, 0
+	}
+	c.tell(f)
+	// Whether the server leaves HTTP will not be known.
+	if client := &c.half[0]; fromServer && client.state == atHeld {
+		client.renew(false)
+		c.broken(false, client, err, then)
+	}
+}
+
+// waits reports that what follows the request depends on its response.
+func (c *Conversation) waits(nth int) bool {
+	n := len(c.queue)
+	return n > 0 && c.queue[n-1].nth == nth && c.queue[n-1].switches && c.answered < nth
+}
+
+// hold keeps what a client sends before it knows whether it has left HTTP.
+func (c *Conversation) hold(fromServer bool, h *half, b []byte) {
+	if len(h.buf)+len(b) > maxHead {
+		h.renew(fromServer)
+		c.broken(fromServer, h, ErrPipelined, atStopped)
+		h.pos += int64(len(b))
+		return
+	}
+	h.buf = append(h.buf, b...)
+}
+
+// release reads what was held: the server has stayed with HTTP.
+func (c *Conversation) release(client *half) {
+	b := client.buf
+	client.buf, client.state = nil, atHead
+	c.feed(false, client, b)
+	if client.closed {
+		c.ended(false, client)
+	}
+}
+
+// leave ends HTTP in the client's direction, after the request that is under
+// way there.
+func (c *Conversation) leave(client *half) {
+	c.tunnel = true
+	switch client.state {
+	case atHead, atHeld, atSeeking:
+		client.pos += int64(len(client.buf))
+		client.state, client.buf = atTunnel, nil
+	}
+}
+
+// size is what a waiting request counts, in bytes.
+func (q *asked) size() int { return len(q.method) + len(q.target) }

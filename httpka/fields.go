@@ -1,0 +1,172 @@
+package httpka
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// headFields is what a head says about the message's framing, and whether it has
+// an Upgrade field. Connection and Keep-Alive go to the Message.
+type headFields struct {
+	upgrade bool
+
+	connections, keepAlives int // how many there are
+
+	hasLength bool
+	badLength bool // invalid, or several that differ
+	length    int64
+
+	coded   bool // there is a Transfer-Encoding
+	chunked int  // how often it names chunked
+	last    bool // chunked is its last coding
+	badCode bool // written so that recipients may differ about it
+}
+
+// The names that matter here.
+type fieldName uint8
+
+const (
+	otherField fieldName = iota
+	connectionField
+	keepAliveField
+	lengthField
+	codingField
+	upgradeField
+)
+
+// readFields reads b, the lines between a start-line and the end of its head.
+func readFields(b []byte, m *Message) (f headFields, err error) {
+	name := otherField
+	for first := true; ; first = false {
+		i := bytes.IndexByte(b, '\n')
+		line := trimEOL(b[:i+1])
+		b = b[i+1:]
+		switch {
+		case len(line) == 0:
+			return f, nil
+		case bytes.ContainsAny(line, "\r\x00"): // RFC 9112 section 2.2, RFC 9110 section 5.5
+			return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
+		case line[0] == ' ' || line[0] == '\t':
+			if first { // RFC 9112 section 2.2
+				return f, fmt.Errorf("%w: space before the first field", ErrHead)
+			}
+			f.fold(name, line, m)
+			continue
+		}
+		before, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || len(before) == 0 || !allTokens(before) {
+			// A space before the colon is refused too: section 5.1.
+			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
+		}
+		name = nameOf(before)
+		f.add(name, bytes.Trim(value, " \t"), m)
+	}
+}
+
+func nameOf(b []byte) fieldName {
+	for _, x := range [...]struct {
+		text string
+		name fieldName
+	}{
+		{"Connection", connectionField}, {"Keep-Alive", keepAliveField}, {"Content-Length", lengthField},
+		{"Transfer-Encoding", codingField}, {"Upgrade", upgradeField},
+	} {
+		if len(b) == len(x.text) && strings.EqualFold(string(b), x.text) {
+			return x.name
+		}
+	}
+	return otherField
+}
+
+func (f *headFields) add(name fieldName, value []byte, m *Message) {
+	switch name {
+	case connectionField:
+		addToList(&m.Connection, &f.connections, value)
+	case keepAliveField:
+		addToList(&m.KeepAlive, &f.keepAlives, value)
+	case lengthField:
+		f.addLength(value)
+	case codingField:
+		f.addCoding(value)
+	case upgradeField:
+		f.upgrade = true
+	}
+}
+
+// addToList adds to a list of several lines (RFC 9110 section 5.3).
+func addToList(list *string, n *int, value []byte) {
+	if *n++; *n == 1 {
+		*list = intern(value)
+		return
+	}
+	*list += ", " + string(value)
+}
+
+// fold adds an obsolete continuation line, as if it were a space (RFC 9112
+// section 5.2). In what says where the message ends it is not to be trusted.
+func (f *headFields) fold(name fieldName, line []byte, m *Message) {
+	switch name {
+	case connectionField:
+		m.Connection = strings.Trim(m.Connection+" "+string(bytes.Trim(line, " \t")), " ")
+	case keepAliveField:
+		m.KeepAlive = strings.Trim(m.KeepAlive+" "+string(bytes.Trim(line, " \t")), " ")
+	case lengthField:
+		f.badLength = true
+	case codingField:
+		f.badCode = true
+	}
+}
+
+// addLength takes a list of equal numbers too (RFC 9112 section 6.3, item 5).
+func (f *headFields) addLength(value []byte) {
+	for more := true; more; {
+		var item []byte
+		item, value, more = bytes.Cut(value, []byte(","))
+		n, ok := parseDecimal(bytes.Trim(item, " \t"))
+		if !ok || f.hasLength && n != f.length {
+			f.badLength = true
+		}
+		f.hasLength, f.length = true, n
+	}
+}
+
+func parseDecimal(b []byte) (n int64, ok bool) {
+	for _, x := range b {
+		d := int64(x) - '0'
+		if !isDigit(x) || n > (math.MaxInt64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, len(b) > 0
+}
+
+func (f *headFields) addCoding(value []byte) {
+	f.coded = true
+	if bytes.IndexByte(value, '"') >= 0 { // a comma in quotes separates nothing
+		f.badCode = true
+	}
+	for more := true; more; {
+		var item []byte
+		item, value, more = bytes.Cut(value, []byte(","))
+		if item = bytes.Trim(item, " \t"); len(item) == 0 {
+			continue
+		}
+		if f.last = strings.EqualFold(string(item), "chunked"); f.last {
+			f.chunked++
+		}
+	}
+}
+
+// hasOption reports that a Connection header has an option (RFC 9110 section
+// 7.6.1).
+func hasOption(list, option string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.Trim(item, " \t"), option) {
+			return true
+		}
+	}
+	return false
+}
