@@ -88,10 +88,10 @@ func (k *chunks) next(x byte) (done bool, err error) {
 			return false, badChunk("size of a chunk")
 		}
 	case chunkExtension:
-		switch {
-		case x == '\n':
+		switch x {
+		case '\n':
 			return false, badChunk("end of a chunk's extensions")
-		case x == '\r':
+		case '\r':
 			k.at = chunkLF
 		}
 	case chunkLF:

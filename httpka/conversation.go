@@ -3,6 +3,7 @@ package httpka
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 )
 
@@ -352,7 +353,7 @@ func (c *Conversation) request(h *half, f *headFields) {
 		old:    oldVersion(&h.m),
 		faulty: h.faulty,
 		// RFC 9110 section 7.8: Upgrade counts if Connection names it, and not in HTTP/1.0.
-		switches: h.m.Method == "CONNECT" ||
+		switches: h.m.Method == http.MethodConnect ||
 			f.upgrade && hasOption(h.m.Connection, "upgrade") && h.m.Version != "HTTP/1.0",
 	}
 	server := &c.half[1]

@@ -103,7 +103,7 @@ var conversations = []struct {
 	{"9.2 unsolicited", talk{"<HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"}, "408=0 length 0|408=0 end 0; no, by server: a response without a request"},
 	{"9.2 one response too many", talk{simple, ok, ok}, asks + "200=1 length 2|200=1 end 2" + yes + "|200=0 length 2|200=0 end 2; no, by server: a response without a request"},
 	{"answered before its head was complete", talk{">GET / HT", "<HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"}, "408=0 length 0|408=0 end 0; unknown: the request was not seen"},
-	{"9.6 client closed", talk{simple, ">FIN", ok}, asks + "200=1 length 2|200=1 end 2; no, by client: the client has closed"},
+	{"9.5 client closed", talk{simple, ">FIN", ok}, asks + "200=1 length 2|200=1 end 2; no, by client: the client has closed"},
 	{"9.2 pipelined", talk{simple + simple[1:] + ">"[1:], ok + ok[1:]}, "GET /=1 none|GET /=1 end 0|GET /=2 none|GET /=2 end 0|200=1 length 2|200=1 end 2" + yes + "|200=2 length 2|200=2 end 2" + yes},
 
 	// Section 6.3: where a message ends.
@@ -116,12 +116,20 @@ var conversations = []struct {
 	{"RFC 9110 7.8 upgrade", talk{">GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "<HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x00", ">\x81\x00"}, asks + "101=1 tunnel|101=1 end 0; no, by both: another protocol"},
 	{"RFC 9110 7.8 upgrade ignored", talk{">GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" + simple[1:], ok, ok}, asks + "200=1 length 2|GET /=2 none|GET /=2 end 0|200=1 end 2" + yes + "|200=2 length 2|200=2 end 2" + yes},
 	{"RFC 9110 7.8 upgrade not named", talk{">GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n" + simple[1:], ok}, asks + "GET /=2 none|GET /=2 end 0|200=1 length 2|200=1 end 2" + yes},
+	{"6.3.2 CONNECT refused, then cut", talk{">CONNECT a:1 HTTP/1.1\r\n\r\nGET", ">FIN", "<HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"}, "CONNECT a:1=1 none|CONNECT a:1=1 end 0|407=1 length 0|407=1 end 0; no, by client: the client has closed|false broken: closed inside a message"},
+	{"6.3.2 CONNECT refused early", talk{">CONNECT a:1 HTTP/1.1\r\nContent-Length: 2\r\n\r\na", "<HTTP/1.1 407 No\r\nContent-Length: 5\r\n\r\n", ">b" + simple[1:], "<abcde"}, "CONNECT a:1=1 length 2|407=1 length 5|CONNECT a:1=1 end 2|GET /=2 none|GET /=2 end 0|407=1 end 5" + yes},
+	{"RFC 9110 7.8 upgrade before the request's end", talk{">GET / HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\na", "<HTTP/1.1 101 Switching Protocols\r\n\r\n", ">b\x81\x00"}, "GET /=1 length 2|101=1 tunnel|101=1 end 0; no, by both: another protocol|GET /=1 end 2"},
+	{"RFC 9110 7.8 upgrade in HTTP/1.0", talk{">GET / HTTP/1.0\r\nUpgrade: x\r\nConnection: upgrade, keep-alive\r\n\r\n" + simple[1:]}, asks + "GET /=2 none|GET /=2 end 0"},
 	{"6.3.3 both", talk{simple, "<HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"}, asks + "200=1 chunked|200=1 end 2; no, by server: the end of a message cannot be trusted"},
 	{"6.1 both, in a request", talk{">GET / HTTP/1.1\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ok}, "GET /=1 chunked|GET /=1 end 0|200=1 length 2|200=1 end 2; no, by client: the end of a message cannot be trusted"},
 	{"6.1 coding in HTTP/1.0", talk{">GET / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ok}, "GET /=1 unknown|GET /=1: no end of the message: Transfer-Encoding|200=1 length 2|200=1 end 2; no, by client: the end of a message cannot be trusted"},
 	{"6.3.4 chunked", talk{simple, "<HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip , CHUNKED\r\n\r\n5;a=\"b\"\r\nhello\r\n00A\r\n0123456789\r\n0\r\nTrailer: x\n\r\n", simple, ok}, asks + "200=1 chunked|200=1 end 15" + yes + "|GET /=2 none|GET /=2 end 0|200=2 length 2|200=2 end 2" + yes},
 	{"6.3.4 chunked is not last", talk{simple, "<HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx", "<FIN"}, asks + "200=1 until close|200=1 end 2; no, by server: the body ends with the connection"},
 	{"6.3.4 chunked is not last, in a request", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"}, "POST /=1 unknown|POST /=1: no end of the message: Transfer-Encoding"},
+	{"6.1 coding in HTTP/1.0, in a response", talk{simple, "<HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: gzip\r\n\r\nx", "<FIN"}, asks + "200=1 until close|200=1 end 1; no, by server: the end of a message cannot be trusted"},
+	{"6.3.4 chunked is not last, in a response", talk{simple, "<HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\nx", "<FIN"}, asks + "200=1 until close|200=1 end 1; no, by server: the end of a message cannot be trusted"},
+	{"7 coding with an open quote", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: x;a=\", chunked\r\n\r\n"}, "POST /=1 unknown|POST /=1: no end of the message: Transfer-Encoding"},
+	{"5.2 folded coding", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\t\r\n\r\n"}, "POST /=1 unknown|POST /=1: no end of the message: Transfer-Encoding"},
 	{"6.1 chunked twice", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"}, "POST /=1 unknown|POST /=1: no end of the message: Transfer-Encoding"},
 	{"6.3.5 lengths differ", talk{simple, "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"}, asks + "200=1 unknown|200=1: no end of the message: Content-Length; no, by server: the end of a message cannot be trusted"},
 	{"6.3.5 lengths are equal", talk{simple, "<HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\nContent-Length: 2\r\n\r\nok"}, asks + "200=1 length 2|200=1 end 2" + yes},
@@ -133,6 +141,9 @@ var conversations = []struct {
 	// Section 7.1: chunks.
 	{"7.1 bare LF after the size", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\nok"}, "POST /=1 chunked|POST /=1: no end of the message: size of a chunk"},
 	{"7.1 size too large", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\n"}, "POST /=1 chunked|POST /=1: no end of the message: size of a chunk"},
+	{"7.1 sizes too large", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffff00\r\n", ">GAP 9223372036854775552", ">\r\n100\r\n"}, "POST /=1 chunked|POST /=1: no end of the message: size of a chunk"},
+	{"7.1 many chunks", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1;xxxx\r\na\r\n", 1000) + "0\r\n\r\n"}, "POST /=1 chunked|POST /=1 end 1000"},
+	{"7.1.2 bare CR", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\rA"}, "POST /=1 chunked|POST /=1: no end of the message: trailer section"},
 	{"7.1 no size", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\r\n"}, "POST /=1 chunked|POST /=1: no end of the message: no size of a chunk"},
 	{"7.1 size with a sign", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\n"}, "POST /=1 chunked|POST /=1: no end of the message: size of a chunk"},
 	{"7.1 data too long", talk{">POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokay\r\n"}, "POST /=1 chunked|POST /=1: no end of the message: end of a chunk"},
@@ -152,6 +163,8 @@ var conversations = []struct {
 	{"3 no version", talk{">GET /\r\n"}, "false broken: not HTTP/1: no request line"},
 	{"3 two spaces", talk{">GET  / HTTP/1.1\r\n"}, "false broken: not HTTP/1: no request line"},
 	{"4 no phrase", talk{simple, "<HTTP/1.1 204\r\n\r\n"}, asks + "204=1 none|204=1 end 0" + yes},
+	{"3.2 control in the target", talk{">GET /\x7f HTTP/1.1\r\n"}, "false broken: not HTTP/1: no request line"},
+	{"RFC 9110 15 status below 100", talk{simple, "<HTTP/1.1 099 x\r\n"}, asks + "true broken: malformed head: no status"},
 	{"4 no status", talk{simple, "<HTTP/1.1 2000\r\n\r\n"}, asks + "true broken: malformed head: no status"},
 	{"RFC 9113 3.4 preface", talk{">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, "false broken: not HTTP/1: HTTP/2"},
 	{"HTTP/2 response", talk{simple, "<HTTP/2 200\r\n\r\n"}, asks + "true broken: not HTTP/1: no version of it"},
@@ -173,6 +186,8 @@ var conversations = []struct {
 	{"gap beyond a body", talk{simple, "<HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "<GAP 7", "<rest", simple, ok}, asks + "200=1 length 9|200=1: bytes are missing; unknown: bytes are missing|GET /=2 none|GET /=2 end 0|200=2 length 2|200=2 end 2" + yes},
 	{"gap until close", talk{simple, "<HTTP/1.1 200 OK\r\n\r\nabc", "<GAP 7", "<FIN"}, asks + "200=1 until close|200=1 end 10; no, by server: the body ends with the connection"},
 	{"gap between requests", talk{simple, ">GAP 5", ok, ok}, asks + "false broken: bytes are missing|200=1 length 2|200=1 end 2" + yes + "|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
+	{"gap between requests, one waiting", talk{simple, ">GAP 5", simple, ok, ok}, asks + "false broken: bytes are missing|GET /=2 none|GET /=2 end 0|200=1 length 2|200=1 end 2" + yes + "|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
+	{"gap in a response that says close", talk{simple, "<HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nabc", "<GAP 7"}, asks + "200=1 length 9|200=1: bytes are missing; no, by server: Connection: close"},
 	{"joined midway", talk{">GAP -1", "<GAP -1", "<some body", "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", simple, ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|200=0 end 2; unknown: the request was not seen|" + asks + "200=1 length 2|200=1 end 2" + yes},
 	{"gap behind a CONNECT", talk{">CONNECT a:1 HTTP/1.1\r\n\r\n", "<GAP 9", ">x"}, "CONNECT a:1=1 none|CONNECT a:1=1 end 0|true broken: bytes are missing|false broken: bytes are missing"},
 }
@@ -266,6 +281,17 @@ func TestPipelineIsBounded(t *testing.T) {
 			}
 		})
 	}
+	t.Run("answered", func(t *testing.T) {
+		c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+			if f.Err != nil {
+				t.Error(f.Err)
+			}
+		}}
+		for range 10 {
+			c.Feed(false, []byte("GET /"+strings.Repeat("x", 60_000)+" HTTP/1.1\r\n\r\n"))
+			c.Feed(true, []byte(ok[1:]))
+		}
+	})
 	t.Run("held", func(t *testing.T) {
 		var last error
 		c := httpka.Conversation{OnFinding: func(f httpka.Finding) { last = f.Err }}
@@ -278,6 +304,15 @@ func TestPipelineIsBounded(t *testing.T) {
 			t.Errorf("error %v", last)
 		}
 	})
+}
+
+func TestUnanswered(t *testing.T) {
+	s := talk{simple + simple[1:] + simple[1:], ok, "<HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", "<FIN"}
+	var c httpka.Conversation
+	s.run(&c, whole)
+	if n := c.Unanswered(); n != 2 {
+		t.Errorf("%d requests wait", n)
+	}
 }
 
 // splitter cuts at random, but always the same way.

@@ -25,6 +25,13 @@
 // Connection and Keep-Alive headers as sent, and closes with their reason.
 // Either may be used without the other.
 //
+// A [Conversation] reads HTTP/1 out of the bytes of any connection, fed in
+// pieces: its own end's, or the payloads of captured packets. It tells each
+// message at the end of its head and at its end, with its place in the stream,
+// and after each response the verdict: may the connection carry another
+// request, who decided that, and why. It keeps no bodies, and ends in a clear
+// error what it cannot follow: TLS, HTTP/2, a head over 64 KiB.
+//
 // # Use from another module
 //
 // The module is called kax and has no home on the network. Use it from a

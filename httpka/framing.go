@@ -1,6 +1,9 @@
 package httpka
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Framing is how the end of a message's body is found (RFC 9112 section 6.3).
 type Framing uint8
@@ -40,10 +43,10 @@ func (h *half) frame(f *headFields, fromServer bool) (Framing, error) {
 	h.faulty = f.coded && (f.hasLength || m.Version == "HTTP/1.0")
 	h.left = 0
 	switch {
-	case m.Status == 101, m.Method == "CONNECT" && m.Status/100 == 2: // items 1 and 2
+	case m.Status == 101, m.Method == http.MethodConnect && m.Status/100 == 2: // items 1 and 2
 		h.faulty = false
 		return BodyTunnel, nil
-	case fromServer && m.Method == "HEAD", m.Status/100 == 1, m.Status == 204, m.Status == 304: // item 1
+	case fromServer && m.Method == http.MethodHead, m.Status/100 == 1, m.Status == 204, m.Status == 304: // item 1
 		h.faulty = false
 		return BodyNone, nil
 	case f.coded: // items 3 and 4

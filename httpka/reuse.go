@@ -53,19 +53,19 @@ type Why uint8
 // first of them is given.
 const (
 	WhyUnknown     Why = iota // no final response
-	WhyGap                    // bytes of the message are missing
+	WhyCut                    // closed inside the message (section 8)
 	WhySwitched               // 101: another protocol follows (RFC 9110 section 7.8)
 	WhyTunnel                 // CONNECT and 2xx (RFC 9110 section 9.3.6)
 	WhyClose                  // "Connection: close" (sections 9.3 and 9.6)
 	WhyOldVersion             // HTTP/1.0 without keep-alive (section 9.3)
 	WhyFraming                // the end of a message cannot be trusted (sections 6.1 and 6.3)
 	WhyUntilClose             // the body ends with the connection (section 6.3, item 8)
-	WhyCut                    // closed inside the message (section 8)
 	WhyUnsolicited            // a response without a request (section 9.2)
-	WhyClosed                 // the client has closed its direction (section 9.6)
+	WhyClosed                 // the client has closed its direction (section 9.5)
 	WhyNotHTTP                // bytes that are no message
 	WhyUnpaired               // the request was not seen: it may have said close
 	WhyUnfinished             // the request is not complete: its rest must be read first (section 9.3)
+	WhyGap                    // bytes of the message are missing
 	WhyPersistent             // HTTP/1.1 without close, or HTTP/1.0 with keep-alive (section 9.3)
 )
 

@@ -1,0 +1,85 @@
+package httpka_test
+
+import (
+	"bytes"
+	"testing"
+
+	"kax/httpka"
+)
+
+// Bytes of a body cost no allocation, whatever their framing.
+func TestBodyAllocatesNothing(t *testing.T) {
+	for name, head := range map[string]string{
+		"length":      "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n",
+		"chunked":     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"until close": "HTTP/1.1 200 OK\r\n\r\n",
+	} {
+		var c httpka.Conversation
+		c.OnFinding = func(f httpka.Finding) {
+			if f.Stage != httpka.HeadComplete {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		c.Feed(true, []byte(head))
+		piece := []byte("4;ext\r\nbody\r\n")
+		if n := testing.AllocsPerRun(100, func() { c.Feed(true, piece) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func BenchmarkConversationBody(b *testing.B) {
+	packet := bytes.Repeat([]byte("x"), 1448)
+	for _, bb := range []struct{ name, head, before, after string }{
+		{"length", "Content-Length: 9000000000000000000", "", ""},
+		{"chunked", "Transfer-Encoding: chunked", "5a8\r\n", "\r\n"},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			var c httpka.Conversation
+			c.Feed(true, []byte("HTTP/1.1 200 OK\r\n"+bb.head+"\r\n\r\n"))
+			piece := []byte(bb.before + string(packet) + bb.after)
+			b.SetBytes(int64(len(piece)))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Feed(true, piece)
+			}
+		})
+	}
+}
+
+// A request and its response, as curl and Go's server write them.
+const (
+	curlRequest = "GET /keep HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
+	goResponse  = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=4\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n" +
+		"Content-Length: 5\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nkept\n"
+)
+
+func BenchmarkConversationMessages(b *testing.B) {
+	for _, bb := range []struct {
+		name string
+		cut  int
+	}{{"whole", 1 << 20}, {"pieces of 40 bytes", 40}} {
+		b.Run(bb.name, func(b *testing.B) {
+			found := 0
+			c := httpka.Conversation{OnFinding: func(httpka.Finding) { found++ }}
+			request, response := []byte(curlRequest), []byte(goResponse)
+			feed := func(fromServer bool, m []byte) {
+				for len(m) > 0 {
+					n := min(len(m), bb.cut)
+					c.Feed(fromServer, m[:n])
+					m = m[n:]
+				}
+			}
+			b.SetBytes(int64(len(request) + len(response)))
+			b.ReportAllocs()
+			for b.Loop() {
+				feed(false, request)
+				feed(true, response)
+			}
+			if found == 0 || found%4 != 0 {
+				b.Errorf("%d findings", found)
+			}
+			b.ReportMetric(float64(found/2)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}

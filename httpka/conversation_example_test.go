@@ -1,0 +1,36 @@
+package httpka_test
+
+import (
+	"fmt"
+
+	"kax/httpka"
+)
+
+// Two requests are sent at once. The second response ends the connection.
+func ExampleConversation() {
+	c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+		m := f.Message
+		switch {
+		case f.Err != nil:
+			fmt.Println("broken:", f.Err)
+		case f.Stage == httpka.HeadComplete && !m.FromServer:
+			fmt.Printf("request %d: %s %s\n", m.Nth, m.Method, m.Target)
+		case f.Stage == httpka.MessageComplete && m.FromServer:
+			fmt.Printf("response %d: %d, body %d (%v), bytes %d to %d\n", m.Nth, m.Status, m.Body, m.Framing, m.Start, m.End)
+			fmt.Println("  reuse?", f.Reuse)
+		}
+	}}
+	const client, server = false, true
+	c.Feed(client, []byte("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTT"))
+	c.Feed(client, []byte("P/1.1\r\nHost: x\r\n\r\n"))
+	c.Feed(server, []byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"))
+	c.Feed(server, []byte("loHTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbye"))
+	c.Close(server)
+	// Output:
+	// request 1: GET /a
+	// request 2: GET /b
+	// response 1: 200, body 5 (length), bytes 0 to 43
+	//   reuse? yes, by both: persistent
+	// response 2: 200, body 3 (until close), bytes 43 to 84
+	//   reuse? no, by server: Connection: close
+}
