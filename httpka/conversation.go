@@ -303,7 +303,8 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 	switch {
 	case err != nil:
 	case end > 0:
-		f, err = readFields(data[h.scan.fields:end], &h.m)
+		f, err = readFields(data[h.scan.fields:end])
+		h.m.Connection, h.m.KeepAlive = intern(f.connection.value), intern(f.keepAlive.value)
 	case len(data) >= maxHead:
 		err = ErrLong
 	default:

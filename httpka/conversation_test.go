@@ -102,6 +102,7 @@ var conversations = []struct {
 	{"9.3 request unfinished", talk{">POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", ok}, "POST /=1 length 9|200=1 length 2|200=1 end 2; unknown, by client: the request is not complete"},
 	{"9.2 unsolicited", talk{"<HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"}, "408=0 length 0|408=0 end 0; no, by server: a response without a request"},
 	{"9.2 one response too many", talk{simple, ok, ok}, asks + "200=1 length 2|200=1 end 2" + yes + "|200=0 length 2|200=0 end 2; no, by server: a response without a request"},
+	{"9.2 one response too many, in a request", talk{">POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", ok, ok}, "POST /=1 length 9|200=1 length 2|200=1 end 2; unknown, by client: the request is not complete|200=0 length 2|200=0 end 2; no, by server: a response without a request"},
 	{"answered before its head was complete", talk{">GET / HT", "<HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"}, "408=0 length 0|408=0 end 0; unknown: the request was not seen"},
 	{"9.5 client closed", talk{simple, ">FIN", ok}, asks + "200=1 length 2|200=1 end 2; no, by client: the client has closed"},
 	{"9.2 pipelined", talk{simple + simple[1:] + ">"[1:], ok + ok[1:]}, "GET /=1 none|GET /=1 end 0|GET /=2 none|GET /=2 end 0|200=1 length 2|200=1 end 2" + yes + "|200=2 length 2|200=2 end 2" + yes},
@@ -169,6 +170,7 @@ var conversations = []struct {
 	{"RFC 9113 3.4 preface", talk{">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, "false broken: not HTTP/1: HTTP/2"},
 	{"HTTP/2 response", talk{simple, "<HTTP/2 200\r\n\r\n"}, asks + "true broken: not HTTP/1: no version of it"},
 	{"TLS", talk{">\x16\x03\x01\x02", "<\x16\x03\x03"}, "false broken: not HTTP/1: TLS|true broken: not HTTP/1: TLS"},
+	{"not quite TLS", talk{">\x16\x04"}, "false broken: not HTTP/1"},
 	{"SSH", talk{"<SSH-2.0-x\r\n", ">SSH-2.0-y\r\n"}, "true broken: not HTTP/1|false broken: not HTTP/1"},
 	{"binary", talk{">\x00\x01"}, "false broken: not HTTP/1"},
 	{"a head of 64 KiB", talk{">GET / HTTP/1.1\r\nA: " + strings.Repeat("x", 1<<16-23) + "\r\n\r\n"}, asks},
@@ -189,6 +191,7 @@ var conversations = []struct {
 	{"gap between requests, one waiting", talk{simple, ">GAP 5", simple, ok, ok}, asks + "false broken: bytes are missing|GET /=2 none|GET /=2 end 0|200=1 length 2|200=1 end 2" + yes + "|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
 	{"gap in a response that says close", talk{simple, "<HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nabc", "<GAP 7"}, asks + "200=1 length 9|200=1: bytes are missing; no, by server: Connection: close"},
 	{"joined midway", talk{">GAP -1", "<GAP -1", "<some body", "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", simple, ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|200=0 end 2; unknown: the request was not seen|" + asks + "200=1 length 2|200=1 end 2" + yes},
+	{"joined midway, in a pipeline", talk{">GAP -1", "<GAP -1", "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", simple, "<k", ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|" + asks + "200=0 end 2; unknown: the request was not seen|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
 	{"gap behind a CONNECT", talk{">CONNECT a:1 HTTP/1.1\r\n\r\n", "<GAP 9", ">x"}, "CONNECT a:1=1 none|CONNECT a:1=1 end 0|true broken: bytes are missing|false broken: bytes are missing"},
 }
 

@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
-// headFields is what a head says about the message's framing, and whether it has
-// an Upgrade field. Connection and Keep-Alive go to the Message.
+// headFields is what a head says about its message's framing and connection.
 type headFields struct {
-	upgrade bool
-
-	connections, keepAlives int // how many there are
+	connection, keepAlive fieldList
+	upgrade               bool
 
 	hasLength bool
 	badLength bool // invalid, or several that differ
@@ -37,7 +36,7 @@ const (
 )
 
 // readFields reads b, the lines between a start-line and the end of its head.
-func readFields(b []byte, m *Message) (f headFields, err error) {
+func readFields(b []byte) (f headFields, err error) {
 	name := otherField
 	for first := true; ; first = false {
 		i := bytes.IndexByte(b, '\n')
@@ -52,7 +51,7 @@ func readFields(b []byte, m *Message) (f headFields, err error) {
 			if first { // RFC 9112 section 2.2
 				return f, fmt.Errorf("%w: space before the first field", ErrHead)
 			}
-			f.fold(name, line, m)
+			f.fold(name, bytes.Trim(line, " \t"))
 			continue
 		}
 		before, value, ok := bytes.Cut(line, []byte(":"))
@@ -61,7 +60,7 @@ func readFields(b []byte, m *Message) (f headFields, err error) {
 			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
 		}
 		name = nameOf(before)
-		f.add(name, bytes.Trim(value, " \t"), m)
+		f.add(name, bytes.Trim(value, " \t"))
 	}
 }
 
@@ -80,12 +79,12 @@ func nameOf(b []byte) fieldName {
 	return otherField
 }
 
-func (f *headFields) add(name fieldName, value []byte, m *Message) {
+func (f *headFields) add(name fieldName, value []byte) {
 	switch name {
 	case connectionField:
-		addToList(&m.Connection, &f.connections, value)
+		f.connection.add(value)
 	case keepAliveField:
-		addToList(&m.KeepAlive, &f.keepAlives, value)
+		f.keepAlive.add(value)
 	case lengthField:
 		f.addLength(value)
 	case codingField:
@@ -95,23 +94,37 @@ func (f *headFields) add(name fieldName, value []byte, m *Message) {
 	}
 }
 
-// addToList adds to a list of several lines (RFC 9110 section 5.3).
-func addToList(list *string, n *int, value []byte) {
-	if *n++; *n == 1 {
-		*list = intern(value)
+// A fieldList is the value of fields of one name. It is part of the head as
+// long as there is one of them: that costs no copy.
+type fieldList struct {
+	any   bool
+	value []byte
+}
+
+// add puts a comma before each but the first (RFC 9110 section 5.3).
+func (l *fieldList) add(value []byte) {
+	if !l.any {
+		l.any, l.value = true, slices.Clip(value)
 		return
 	}
-	*list += ", " + string(value)
+	l.value = append(append(l.value, ", "...), value...)
+}
+
+func (l *fieldList) fold(more []byte) {
+	if len(l.value) > 0 && len(more) > 0 {
+		l.value = append(l.value, ' ')
+	}
+	l.value = append(l.value, more...)
 }
 
 // fold adds an obsolete continuation line, as if it were a space (RFC 9112
 // section 5.2). In what says where the message ends it is not to be trusted.
-func (f *headFields) fold(name fieldName, line []byte, m *Message) {
+func (f *headFields) fold(name fieldName, more []byte) {
 	switch name {
 	case connectionField:
-		m.Connection = strings.Trim(m.Connection+" "+string(bytes.Trim(line, " \t")), " ")
+		f.connection.fold(more)
 	case keepAliveField:
-		m.KeepAlive = strings.Trim(m.KeepAlive+" "+string(bytes.Trim(line, " \t")), " ")
+		f.keepAlive.fold(more)
 	case lengthField:
 		f.badLength = true
 	case codingField:
