@@ -17,7 +17,7 @@ const (
 	Interim               // a server sends a 1xx response
 	Upgrade               // a server sends 101: the connection leaves HTTP
 	IdleClose             // a server closes a connection that was idle for its timeout
-	Error                 // a client's request has failed on its connection; without one there is no event
+	Error                 // a client's request has failed on its connection (without one there is no event), or the sending of a server's response
 	Retry                 // a client sends a request again, on another connection
 	Closed                // a server's connection is over
 )
@@ -38,8 +38,9 @@ type Event struct {
 	Client     netip.AddrPort
 	Server     netip.AddrPort
 	FromServer bool // who did it
+	Conn       int  // a server's number of the connection, from 1; a client gives none
 
-	Method, Target string // of a request, and of the one a response answers
+	Method, Target string // of a request, of the one a response answers, and of one that Closed leaves without
 	Status         int    // of a response
 	Version        string // of the message, as in "HTTP/1.1"
 	Connection     string // the header as sent, or empty

@@ -41,3 +41,32 @@ func readHead(b []byte, e *Event) bool {
 	e.KeepAlive = strings.Join(header["Keep-Alive"], ", ")
 	return true
 }
+
+// maxHead is where a head without an end is no head any more.
+const maxHead = 1 << 20
+
+// headLen is the length of the head that b begins with, up to and with its
+// empty line; 0 where that is not there. A line may end with LF alone (RFC 9112
+// section 2.2).
+func headLen(b []byte) int {
+	for n := 0; ; {
+		i := bytes.IndexByte(b[n:], '\n')
+		if i < 0 {
+			return 0
+		}
+		n += i + 1
+		switch rest := b[n:]; {
+		case bytes.HasPrefix(rest, []byte("\n")):
+			return n + 1
+		case bytes.HasPrefix(rest, []byte("\r\n")):
+			return n + 2
+		}
+	}
+}
+
+// mayBeHead reports whether b can be the beginning of a response.
+func mayBeHead(b []byte) bool {
+	const start = "HTTP/"
+	n := min(len(b), len(start))
+	return len(b) < maxHead && string(b[:n]) == start[:n]
+}

@@ -50,7 +50,7 @@ func TestResponses(t *testing.T) {
 			}
 			want := httpka.Event{
 				Kind: httpka.Response, FromServer: true, Method: method, Target: target,
-				Status: test.status, Version: test.version, Connection: test.connection, Nth: 1,
+				Status: test.status, Version: test.version, Connection: test.connection, Nth: 1, Conn: 1,
 				Time: e.Time, Client: e.Client, Server: e.Server,
 			}
 			if e != want {
