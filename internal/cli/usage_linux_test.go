@@ -97,6 +97,9 @@ func TestUsage(t *testing.T) {
 		{"tcp listen 127.0.0.1:0 --tcpdump", 2, "the port", ""},
 		{"tcp listen 192.0.2.1:3000 --source counters", 1, "192.0.2.1", "no interface here has this address"},
 		{"http serve --keepcnt 128", 2, "from 1 to 127", ""},
+		{"http serve --max-requests -1", 2, "a whole number from 0 on", ""},
+		{"http serve --max-requests some", 2, "a whole number from 0 on", ""},
+		{"http serve --announce --idle-timeout 0", 2, "no limit to announce", ""},
 		{"http serve 127.0.0.1:1 --listen 127.0.0.1:2", 2, "give one of them", ""},
 		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
 	} {
@@ -293,7 +296,7 @@ func example(t *testing.T, line string) {
 	run.Dir = t.TempDir() // for the files it writes
 	cmd := start(t, run)
 	if serves := strings.Contains(line, "serve"); serves || args == "tcp listen" {
-		cmd.until(t, map[bool]string{true: "http://", false: "on 127.0.0.1:3000"}[serves])
+		cmd.until(t, map[bool]string{true: "://", false: "on 127.0.0.1:3000"}[serves])
 		if err := cmd.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
