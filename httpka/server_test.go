@@ -106,20 +106,6 @@ func TestCloseWithRST(t *testing.T) {
 	}
 }
 
-// Only a connection of a Server can be reset.
-func TestRSTNeedsServer(t *testing.T) {
-	t.Parallel()
-	l := listen(t)
-	srv := &http.Server{Handler: httpka.Handler(httpka.RST)}
-	go srv.Serve(l) //nolint:errcheck // ends with the test
-	t.Cleanup(func() { srv.Close() })
-	c := dialRaw(t, l.Addr().String())
-	c.send("GET /close HTTP/1.1\r\nHost: test\r\n\r\n")
-	if resp := c.response("GET"); resp.StatusCode != http.StatusNotImplemented {
-		t.Errorf("status %d, want 501", resp.StatusCode)
-	}
-}
-
 func TestExpectContinue(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()

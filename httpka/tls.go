@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -77,7 +78,7 @@ func (c *serverConn) handshake() error {
 		}
 	}
 	if c.why == "" {
-		c.why = "no TLS: " + err.Error()
+		c.why = "no TLS: " + strings.TrimPrefix(err.Error(), "tls: ")
 		if h := (tls.RecordHeaderError{}); errors.As(err, &h) && h.Conn != nil {
 			c.why = "no TLS: the first bytes are another protocol's"
 			// As net/http answers: a client of plain HTTP reads this.
