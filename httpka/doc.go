@@ -23,7 +23,9 @@
 // [Client] sends requests; both tell an OnEvent function what they put on each
 // connection: requests with whether they reused it, responses with their
 // Connection and Keep-Alive headers as sent, and closes with their reason.
-// Either may be used without the other.
+// Either may be used without the other. A server serves any http.Handler on any
+// net.Listener, over TLS too; the paths of its own, [Handler], also work in
+// another server as far as they do not go at the connection itself.
 //
 // A [Conversation] reads HTTP/1 out of the bytes of any connection, fed in
 // pieces: its own end's, or the payloads of captured packets. It tells each
