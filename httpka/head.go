@@ -42,9 +42,6 @@ func readHead(b []byte, e *Event) bool {
 	return true
 }
 
-// maxHead is where a head without an end is no head any more.
-const maxHead = 1 << 20
-
 // headLen is the length of the head that b begins with, up to and with its
 // empty line; 0 where that is not there. A line may end with LF alone (RFC 9112
 // section 2.2).
@@ -64,7 +61,8 @@ func headLen(b []byte) int {
 	}
 }
 
-// mayBeHead reports whether b can be the beginning of a response.
+// mayBeHead reports whether b can be the beginning of a response: where a head
+// does not end it is none any more.
 func mayBeHead(b []byte) bool {
 	const start = "HTTP/"
 	n := min(len(b), len(start))
