@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ program: being its user, or root.`,
   kax tcp get --pid "$PID" --all --json`,
 		Args: atMost(0),
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			t, err := f.open(cmd)
+			t, err := f.open(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -54,33 +56,47 @@ func (a *app) tcpGet(cmd *cobra.Command, t *target, json bool) error {
 	if err != nil {
 		return err
 	}
+	table := t.table()
 	for _, b := range t.sockets {
 		s, err := look(b)
 		if err != nil {
 			return err
 		}
-		next := sockets.Next(s.status, s.settings, sockets.Touched{}, hz)
-		owner := t.owner(b)
-		r := timeline.Socket{
-			State: s.status.State.String(), Local: s.local, Peer: s.peer,
-			UID: uint32(uid), PID: owner.PID, Process: owner.Process, FD: &owner.FD,
-			ProbesOut: s.status.ProbesOut,
-			Keepalive: &s.settings.Enabled,
-			KeepaliveTimes: &timeline.KeepaliveTimes{
-				Idle: timeline.Seconds(s.settings.Idle), Interval: timeline.Seconds(s.settings.Interval),
-				Count: s.settings.Count, UserTimeout: timeline.Seconds(s.settings.UserTimeout),
-			},
-			Next: next,
+		r, touched := s.record(t.owner(b), uint32(uid)), sockets.Touched{}
+		if row, ok := table[b.Number]; ok && row.Local == s.local && row.Peer == s.peer {
+			// What the list knows better: timers, and whether data ever went.
+			var listed socketRecord
+			listed.fill(row)
+			r.Timer, r.Expires = listed.socket.Timer, listed.socket.Expires
+			r.Also = slices.DeleteFunc(listed.socket.Also, func(o timeline.Owner) bool { return o.PID == os.Getpid() })
+			r.LastSent, r.LastReceived, r.LastAck = listed.socket.LastSent, listed.socket.LastReceived, listed.socket.LastAck
+			if row.Timer == sockets.KeepaliveTimer {
+				touched.Expires = &row.Expires
+			}
 		}
-		if s.status.State != sockets.Listen && s.status.State != sockets.Closed {
-			r.LastSent, r.LastReceived, r.LastAck = (*timeline.Seconds)(&s.status.LastSent),
-				(*timeline.Seconds)(&s.status.LastReceived), (*timeline.Seconds)(&s.status.LastAck)
-		}
+		r.Next = sockets.Next(s.status, s.settings, touched, hz)
 		if err := v.Record(timeline.Record{Socket: &r}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// record is the socket as its descriptor shows it.
+func (s *seen) record(owner timeline.Owner, uid uint32) timeline.Socket {
+	o := timeline.Options(s.settings)
+	r := timeline.Socket{
+		State: s.status.State.String(), Local: s.local, Peer: s.peer,
+		UID: uid, PID: owner.PID, Process: owner.Process, FD: &owner.FD,
+		ProbesOut:      s.status.ProbesOut,
+		Keepalive:      &s.settings.Enabled,
+		KeepaliveTimes: &timeline.KeepaliveTimes{Idle: o.Idle, Interval: o.Interval, Count: o.Count, UserTimeout: o.UserTimeout},
+	}
+	if s.status.State != sockets.Listen && s.status.State != sockets.Closed {
+		r.LastSent, r.LastReceived, r.LastAck = (*timeline.Seconds)(&s.status.LastSent),
+			(*timeline.Seconds)(&s.status.LastReceived), (*timeline.Seconds)(&s.status.LastAck)
+	}
+	return r
 }
 
 // details returns the view of single sockets, with the header written.

@@ -69,7 +69,7 @@ func TestGetForeign(t *testing.T) {
 		}
 		here := netip.MustParseAddrPort(f.conn.LocalAddr().String())
 		if s.State != "ESTAB" || s.Peer != here || s.PID != f.PID || *s.FD != f.Number || s.Process == "" || int(s.UID) != os.Geteuid() || s.Next == "" ||
-			s.LastAck == nil || s.LastReceived == nil || s.LastSent == nil {
+			s.LastAck == nil {
 			t.Errorf("not the socket that %v is connected to: %s", here, res)
 		}
 		if res := run(t, kax(asIs, "tcp", "get", "--pid", f.pid(), "--peer", ":"+f.port())); res.code != 0 || !strings.Contains(res.stdout, here.String()) {
@@ -175,7 +175,7 @@ func TestAnotherNetwork(t *testing.T) {
 		}
 		f.quiet(t, time.Second)
 		res := outside(t, "tcp", "poke", "--pid", f.pid(), "--peer", "localhost:"+f.port())
-		if res.code != 0 || !strings.Contains(res.stdout, "answered within") || !strings.Contains(res.stdout, "12m57s, is that of the sysctl") {
+		if res.code != 0 || !strings.Contains(res.stdout, "answered within") || !strings.Contains(res.stdout, "12m57s, was only that of the sysctl") {
 			t.Error(res)
 		}
 		keepalives(t, 1)
@@ -455,11 +455,74 @@ func TestVanishingProcess(t *testing.T) {
 	_ = server.Process.Kill()
 	_ = server.Wait()
 	_, borrowErr := p.Borrow(3)
-	_, socketsErr := p.Sockets()
+	_, _, socketsErr := p.Sockets()
 	_, uidErr := p.UID()
 	for _, err := range []error{borrowErr, socketsErr, uidErr} {
 		if err == nil || !strings.HasSuffix(err.Error(), "no such process") {
 			t.Errorf("%v", err)
 		}
 	}
+}
+
+// What kax sets for a moment no other kax takes for the socket's own, and one
+// that sets meanwhile waits.
+func TestOneAtATime(t *testing.T) {
+	t.Parallel()
+	f := pythonServer(t, "127.0.0.1")
+	f.quiet(t, time.Second)
+	unlock, err := f.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := kax(asIs, "tcp", "set", "--pid", f.pid(), "--fd", f.fd(), "--keepidle", "77")
+	ended := make(chan result, 1)
+	go func() { ended <- run(t, cmd) }()
+	select {
+	case res := <-ended:
+		t.Errorf("it did not wait: %s", res)
+	case <-time.After(300 * time.Millisecond): // for nothing to happen
+	}
+	unlock()
+	if res := <-ended; res.code != 0 || f.settings(t).Idle != 77*time.Second {
+		t.Errorf("%v, %s", f.settings(t), res)
+	}
+	var pokes []chan result
+	for range 6 {
+		done := make(chan result, 1)
+		pokes = append(pokes, done)
+		go func() { done <- run(t, kax(asIs, "tcp", "poke", "--pid", f.pid(), "--fd", f.fd())) }()
+	}
+	for _, done := range pokes {
+		if res := <-done; res.code != 0 && !strings.Contains(res.stderr, "heard from the peer") {
+			t.Error(res)
+		}
+	}
+	if got := f.settings(t); got.Idle != 77*time.Second {
+		t.Errorf("after several pokes at once: %v", got)
+	}
+	f.stillServes(t)
+}
+
+// A program that ends is not kept from closing its socket by a poke that waits.
+func TestPokeOfAProgramThatEnds(t *testing.T) {
+	t.Parallel()
+	inNetwork(t, func(f *foreign) error {
+		if _, err := testnet.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port()); err != nil {
+			return err
+		}
+		f.quiet(t, time.Second)
+		cmd := start(t, kax(asIs, "tcp", "poke", "--pid", f.pid(), "--fd", f.fd(), "--wait", "10m"))
+		eventually(t, "poked", func() bool {
+			st, err := f.Status()
+			return err != nil || st.ProbesOut == 1
+		})
+		if err := syscall.Kill(f.PID, syscall.SIGKILL); err != nil {
+			return err
+		}
+		res := cmd.end(t)
+		if res.code != exitFailed || !strings.Contains(res.stderr, "the process has ended") || !strings.Contains(res.stderr, "hint: the settings are as before") {
+			t.Error(res)
+		}
+		return nil
+	})
 }

@@ -27,7 +27,9 @@ func (a *app) tcpPokeCmd() *cobra.Command {
 		Long: `Makes the kernel send one keepalive probe at once on a connection that another
 program has open, and tells whether the peer answers. The program notices
 nothing, no byte reaches the peer's program either, and the keepalive settings
-are as before: they are put back once the probe is out, also on ^C.
+are as before: they are put back once the probe is out, also on ^C. Only a
+kill -9 in the few milliseconds until then would leave a keepidle of 1 s. A
+socket that followed the sysctl has the value as its own afterwards.
 
 An unanswered probe counts as one of the connection's own, so a connection that
 one lost probe could end is refused. So is one with data in flight, one that is
@@ -40,7 +42,7 @@ nothing of the connection.`,
   kax tcp poke --pid "$PID" --peer :"$PORT" --wait 3s --json`,
 		Args: atMost(0),
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			t, err := f.target.open(cmd)
+			t, err := f.target.open(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -65,8 +67,13 @@ func (a *app) tcpPoke(cmd *cobra.Command, t *target, f pokeFlags) error {
 	o, err := b.Poke(cmd.Context(), f.wait, f.force)
 	if r := (*sockets.Refusal)(nil); errors.As(err, &r) && r.Forceable {
 		return withHint(err, "--force pokes it all the same")
-	} else if err != nil {
+	} else if err != nil && o.Result == "" {
 		return err
+	}
+	note := pokeNote(t.process, s.settings, o)
+	if err != nil { // the probe is out
+		err = fmt.Errorf("no answer for %s so far: %w", timeline.Brief(o.Waited), err)
+		return withHint(err, "%s", join("the settings are as before", note))
 	}
 	v, err := a.details(cmd, f.json)
 	if err != nil {
@@ -75,7 +82,7 @@ func (a *app) tcpPoke(cmd *cobra.Command, t *target, f pokeFlags) error {
 	err = v.Record(timeline.Record{Poke: &timeline.Poke{
 		Owner: t.owner(b), Local: s.local, Peer: s.peer,
 		Result: string(o.Result), After: timeline.Seconds(o.After), Waited: timeline.Seconds(o.Waited),
-		Note: pokeNote(t.process, s.settings, o),
+		Note: note,
 	}})
 	if err == nil && o.Result != sockets.Answered {
 		err = silent(exitProblem)
@@ -85,19 +92,21 @@ func (a *app) tcpPoke(cmd *cobra.Command, t *target, f pokeFlags) error {
 
 // pokeNote says what a poke leaves behind.
 func pokeNote(p *sockets.Process, s tcpka.Settings, o sockets.Outcome) string {
-	note := ""
-	switch idle, err := p.DefaultIdle(); {
+	switch {
 	case o.Dead:
-		note = "the kernel has given the peer up: the connection is over"
+		return "the kernel has given the peer up: the connection is over"
 	case o.Result == sockets.Reset:
-		note = "the connection is over"
-	case err != nil:
-		note = fmt.Sprintf("if its keepidle, %v, was the sysctl's, it is the socket's own now", s.Idle)
-	case idle == s.Idle:
-		note = fmt.Sprintf("its keepidle, %v, is that of the sysctl tcp_keepalive_time: if the socket followed that, it now has the value as its own", s.Idle)
+		return "the connection is over"
+	}
+	note := ""
+	if o.Result == sockets.Unanswered && s.Enabled {
+		note = fmt.Sprintf("until the peer is heard it counts: the connection ends with %d unanswered, and has %d", s.Count, o.Probes)
 	}
 	if o.Used {
 		note = join(note, "data crossed the connection meanwhile")
+	}
+	if idle, err := p.DefaultIdle(); err != nil || idle == s.Idle {
+		note = join(note, fmt.Sprintf("if its keepidle, %v, was only that of the sysctl tcp_keepalive_time, it is the socket's own now", s.Idle))
 	}
 	return note
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -39,7 +40,7 @@ already passed makes a probe due at once.`,
 			if err != nil {
 				return err
 			}
-			t, err := f.target.open(cmd)
+			t, err := f.target.open(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -93,31 +94,45 @@ func (a *app) tcpSet(cmd *cobra.Command, t *target, c change, json bool) error {
 		if cmd.Context().Err() != nil {
 			return errInterrupted
 		}
-		before, err := look(b)
+		r, err := c.apply(cmd.Context(), b, hz)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", t, err)
 		}
-		want := c.Settings
-		if c.keep {
-			want.Enabled = before.settings.Enabled
-		}
-		after, err := tcpka.SetFD(b.FD(), want)
-		if err != nil {
-			return fmt.Errorf("%s, descriptor %d: %w", t, b.Number, err)
-		}
-		touched := sockets.Touched{
-			On:       after.Enabled && !before.settings.Enabled,
-			Idle:     want.Idle != 0,
-			Interval: want.Interval != 0,
-		}
-		r := timeline.Change{
-			Owner: t.owner(b), State: before.status.State.String(), Local: before.local, Peer: before.peer,
-			Before: timeline.Options(before.settings), After: timeline.Options(after),
-			Next: sockets.Next(before.status, after, touched, hz),
-		}
+		r.Owner = t.owner(b)
 		if err := v.Record(timeline.Record{Change: &r}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// apply changes one socket, while no other kax does.
+func (c change) apply(ctx context.Context, b *sockets.Borrowed, hz int) (timeline.Change, error) {
+	unlock, err := b.Lock(ctx)
+	if err != nil {
+		return timeline.Change{}, err
+	}
+	defer unlock()
+	before, err := look(b)
+	if err != nil {
+		return timeline.Change{}, err
+	}
+	want := c.Settings
+	if c.keep {
+		want.Enabled = before.settings.Enabled
+	}
+	after, err := tcpka.SetFD(b.FD(), want)
+	if err != nil {
+		return timeline.Change{}, fmt.Errorf("descriptor %d: %w", b.Number, err)
+	}
+	touched := sockets.Touched{
+		On:       after.Enabled && !before.settings.Enabled,
+		Idle:     want.Idle != 0,
+		Interval: want.Interval != 0,
+	}
+	return timeline.Change{
+		State: before.status.State.String(), Local: before.local, Peer: before.peer,
+		Before: timeline.Options(before.settings), After: timeline.Options(after),
+		Next: sockets.Next(before.status, after, touched, hz),
+	}, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net/netip"
 	"time"
 
 	"kax/internal/sockets"
@@ -25,6 +26,9 @@ func (r *socketRecord) fill(s *sockets.Socket) timeline.Record {
 		Timer: s.Timer.String(), Expires: timeline.Seconds(s.Expires), ProbesOut: s.Probes,
 		LastSent: ago(&r.sent, s.Sent), LastReceived: ago(&r.received, s.Received), LastAck: ago(&r.ack, s.Ack),
 		Unread: string(s.Unread),
+	}
+	if s.Peer.Port() == 0 {
+		r.socket.Peer = netip.AddrPort{} // it has none
 	}
 	if s.Owner.PID != 0 {
 		r.fd = s.Owner.FD

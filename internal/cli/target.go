@@ -73,7 +73,7 @@ func (t *target) close() {
 }
 
 // open borrows the sockets that the flags name.
-func (f *targetFlags) open(cmd *cobra.Command) (t *target, err error) {
+func (f *targetFlags) open(a *app, cmd *cobra.Command) (t *target, err error) {
 	if err := f.check(cmd); err != nil {
 		return nil, err
 	}
@@ -100,9 +100,12 @@ func (f *targetFlags) open(cmd *cobra.Command) (t *target, err error) {
 		t.sockets = append(t.sockets, b)
 		return t, nil
 	}
-	all, err := p.Sockets()
+	all, multipath, err := p.Sockets()
 	if err != nil {
 		return t, t.refused(err)
+	}
+	if multipath > 0 {
+		fmt.Fprintf(a.stderr, "kax: %s of %s left out: kax reaches plain TCP only\n", timeline.Count(multipath, "MPTCP socket"), t)
 	}
 	for _, b := range all {
 		if matches(b) {
@@ -242,6 +245,25 @@ func endpoints(ctx context.Context, flag, s string) ([]netip.AddrPort, error) {
 		found = append(found, netip.AddrPortFrom(addr.Unmap().WithZone(""), uint16(port)))
 	}
 	return found, nil
+}
+
+// table is what the kernel's list tells of the process's sockets, by
+// descriptor: their timers, which a socket itself does not tell. It is empty
+// where the process's network cannot be entered.
+func (t *target) table() map[int]*sockets.Socket {
+	found := map[int]*sockets.Socket{}
+	list, err := sockets.List(sockets.Query{PID: t.process.PID})
+	if err != nil {
+		return found
+	}
+	for _, s := range list.Sockets {
+		for _, o := range append(s.Also, s.Owner) {
+			if o.PID == t.process.PID {
+				found[o.FD] = s
+			}
+		}
+	}
+	return found
 }
 
 // seen is a socket at one moment.

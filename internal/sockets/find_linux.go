@@ -11,8 +11,9 @@ import (
 )
 
 // Sockets borrows every TCP socket of the process, by descriptor. A socket with
-// several descriptors is there once, with the lowest.
-func (p *Process) Sockets() (found []*Borrowed, err error) {
+// several descriptors is there once, with the lowest. MPTCP sockets are counted
+// only.
+func (p *Process) Sockets() (found []*Borrowed, multipath int, err error) {
 	defer func() {
 		if err != nil {
 			CloseAll(found)
@@ -22,9 +23,9 @@ func (p *Process) Sockets() (found []*Borrowed, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd", p.PID)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
+		return nil, 0, fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
 	} else if err != nil {
-		return nil, fmt.Errorf("process %d: descriptors: %w", p.PID, errors.Unwrap(err))
+		return nil, 0, fmt.Errorf("process %d: descriptors: %w", p.PID, errors.Unwrap(err))
 	}
 	var numbers []int
 	for _, e := range entries {
@@ -40,13 +41,17 @@ func (p *Process) Sockets() (found []*Borrowed, err error) {
 			continue // closed since, no socket, or known
 		}
 		b, err := p.Borrow(n)
+		if errors.Is(err, ErrMultipath) {
+			seen[link] = true
+			multipath++
+		}
 		if errors.Is(err, ErrNoFD) || errors.Is(err, ErrNotTCP) {
 			continue
 		} else if err != nil {
-			return found, err
+			return found, multipath, err
 		}
 		seen[link] = true
 		found = append(found, b)
 	}
-	return found, nil
+	return found, multipath, nil
 }

@@ -52,7 +52,7 @@ func connect(t *testing.T, s tcpka.Settings) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer self.Close()
+	t.Cleanup(func() { self.Close() })
 	var borrowErr error
 	if err := raw.Control(func(fd uintptr) { p.Borrowed, borrowErr = self.Borrow(int(fd)) }); err != nil {
 		return nil, err

@@ -13,6 +13,9 @@ type Touched struct {
 	On       bool // keepalive was off, and is on
 	Idle     bool // the idle time was set, to whichever value
 	Interval bool // likewise
+	// Expires is what is left of the keepalive timer, where nothing was done and
+	// the timer is known; otherwise nil.
+	Expires *time.Duration
 }
 
 // Next says in words what the kernel will do with a socket that has these
@@ -41,7 +44,20 @@ func Next(st Status, s tcpka.Settings, touched Touched, hz int) string {
 		// A sysctl may be beyond what a socket can be given.
 		return fmt.Sprintf("a probe once nothing is heard for %v", s.Idle)
 	}
+	if touched.Expires != nil && gives(st, s, *touched.Expires) {
+		return fmt.Sprintf("its timer fires in %v: the connection ends then, with %d unanswered, unless the peer is heard before", ms(*touched.Expires), st.ProbesOut)
+	}
 	return first(plan, st, touched) + "; " + givenUp(s)
+}
+
+// gives reports whether the peer is given up at an expiry that is so far away
+// (tcp_keepalive_timer).
+func gives(st Status, s tcpka.Settings, expires time.Duration) bool {
+	elapsed := st.Quiet() + expires
+	if s.UserTimeout > 0 {
+		return st.ProbesOut > 0 && elapsed >= max(s.UserTimeout, s.Idle)
+	}
+	return st.ProbesOut >= s.Count && elapsed >= s.Idle
 }
 
 // first says when the next probe is due.
@@ -55,10 +71,10 @@ func first(plan tcpka.Plan, st Status, touched Touched) string {
 		return fmt.Sprintf("a probe at once: the idle time has passed, the peer was last heard %v ago", ms(quiet))
 	case touched.Idle:
 		return fmt.Sprintf("a probe in %v%s: the peer was last heard %v ago", within(plan.Rearmed(quiet)), unless, ms(quiet))
-	case st.ProbesOut > 0 && touched.Interval:
-		return fmt.Sprintf("%d unanswered; the pending timer stays as it was, and then a probe every %v", st.ProbesOut, s.Interval)
+	case touched.Expires != nil:
+		return pending(st, s, *touched.Expires) + unless
 	case st.ProbesOut > 0:
-		return fmt.Sprintf("%d unanswered; a probe every %v until one is answered", st.ProbesOut, s.Interval)
+		return fmt.Sprintf("%d unanswered; the pending timer stays as it was, and then a probe every %v until one is answered", st.ProbesOut, s.Interval)
 	case quiet >= s.Idle:
 		return "a probe when the pending timer fires: the idle time has passed"
 	}
@@ -70,6 +86,19 @@ func first(plan tcpka.Plan, st Status, touched Touched) string {
 		text += "; the pending timer stays as it was, and the interval counts after a probe"
 	}
 	return text
+}
+
+// pending says what comes when the timer fires: a probe if the idle time has
+// passed by then, or sleep for the rest of it.
+func pending(st Status, s tcpka.Settings, expires time.Duration) string {
+	unanswered := ""
+	if st.ProbesOut > 0 {
+		unanswered = fmt.Sprintf("%d unanswered; ", st.ProbesOut)
+	}
+	if rest := s.Idle - st.Quiet(); rest > expires {
+		return fmt.Sprintf("%sa probe in %v: its timer fires in %v, and sleeps again for the rest of the idle time", unanswered, ms(rest), ms(expires))
+	}
+	return fmt.Sprintf("%sa probe in %v, when its timer fires", unanswered, ms(expires))
 }
 
 // givenUp says what it takes until a peer that answers no more is given up.

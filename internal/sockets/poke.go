@@ -26,6 +26,7 @@ type Outcome struct {
 	// earlier, and the answer was there no later.
 	After  time.Duration
 	Waited time.Duration // since the probe was asked for
+	Probes int           // unanswered now
 	Used   bool          // data crossed meanwhile: that was heard too, or instead
 	Dead   bool          // the kernel has given the peer up
 }
@@ -64,7 +65,7 @@ func mayPoke(st Status, s tcpka.Settings, force bool) error {
 	if s.UserTimeout > 0 {
 		risks = append(risks, fmt.Sprintf("one lost probe could kill it: its user timeout, %v, gives the peer up once a probe is unanswered", s.UserTimeout))
 	} else if left := s.Count - st.ProbesOut; left <= 1 {
-		risks = append(risks, fmt.Sprintf("one lost probe could kill it: %d of its %d unanswered probes left", max(left, 0), s.Count))
+		risks = append(risks, fmt.Sprintf("one lost probe could kill it: it ends with %d unanswered, and has %d", s.Count, st.ProbesOut))
 	}
 	if len(risks) > 0 {
 		return &Refusal{strings.Join(risks, "; "), true}

@@ -13,36 +13,29 @@ import (
 
 // Poke has the kernel send one keepalive probe at once, and waits for the
 // answer until wait has passed. The error is a [*Refusal] where nothing was
-// done, and that of ctx when it ended first. In every case the socket's settings
-// are again as they were when Poke returns.
+// done, and that of ctx when it ended first, or [ErrEnded]: with an Outcome that
+// is Unanswered so far, where the probe was out. In every case the socket's
+// settings are again as they were when Poke returns.
 //
 // An unanswered poke counts as an unanswered probe of the connection.
 func (b *Borrowed) Poke(ctx context.Context, wait time.Duration, force bool) (Outcome, error) {
-	settings, err := tcpka.GetFD(b.FD())
-	if err != nil {
-		return Outcome{}, err
-	}
-	before, err := b.Status()
-	if err != nil {
-		return Outcome{}, err
-	}
-	if err := mayPoke(before, settings, force); err != nil {
-		return Outcome{}, fmt.Errorf("process %d, descriptor %d: %w", b.PID, b.Number, err)
-	}
 	start := time.Now()
-	now, silent, err := b.provoke(ctx, settings, before)
+	before, now, silent, err := b.probe(ctx, force)
 	if err != nil {
 		return Outcome{}, err
 	}
-	for deadline := time.Now().Add(wait); now.silentSince(before) && time.Now().Before(deadline); {
-		if err := pause(ctx, start); err != nil {
-			return Outcome{}, err
+	for deadline := time.Now().Add(wait); err == nil && now.silentSince(before) && time.Now().Before(deadline); {
+		err = pause(ctx, start)
+		if err == nil && b.owner.Ended() {
+			err = fmt.Errorf("process %d: %w", b.PID, ErrEnded) // and would be kept from closing the socket
 		}
-		if now, err = b.Status(); err != nil {
-			return Outcome{}, err
+		if latest, readErr := b.Status(); readErr != nil {
+			err = errors.Join(err, readErr)
+		} else {
+			now = latest
 		}
 	}
-	o := Outcome{Result: Unanswered, Waited: time.Since(start), Used: now.moved != before.moved}
+	o := Outcome{Result: Unanswered, Waited: time.Since(start), Probes: now.ProbesOut, Used: now.moved != before.moved}
 	switch {
 	case now.State == Closed && now.segsIn != before.segsIn:
 		o.Result = Reset
@@ -50,8 +43,31 @@ func (b *Borrowed) Poke(ctx context.Context, wait time.Duration, force bool) (Ou
 		o.Dead = true
 	case now.Quiet() < before.Quiet():
 		o.Result, o.After = Answered, time.Since(silent)
+	default:
+		return o, err
 	}
-	return o, nil
+	return o, nil // it was answered, whatever came then
+}
+
+// probe sends the probe, while no other kax changes the socket.
+func (b *Borrowed) probe(ctx context.Context, force bool) (before, now Status, silent time.Time, err error) {
+	unlock, err := b.Lock(ctx)
+	if err != nil {
+		return before, now, silent, err
+	}
+	defer unlock()
+	settings, err := tcpka.GetFD(b.FD())
+	if err != nil {
+		return before, now, silent, err
+	}
+	if before, err = b.Status(); err != nil {
+		return before, now, silent, err
+	}
+	if err := mayPoke(before, settings, force); err != nil {
+		return before, now, silent, fmt.Errorf("process %d, descriptor %d: %w", b.PID, b.Number, err)
+	}
+	now, silent, err = b.provoke(ctx, settings, before)
+	return before, now, silent, err
 }
 
 // silentSince reports that the peer has not been heard since before: Quiet only
@@ -118,8 +134,9 @@ func (b *Borrowed) arm(old tcpka.Settings, before Status) error {
 }
 
 // restore turns keepalive off, where it was, before it sets the idle time: that
-// could make a probe due otherwise. On a connection that was quiet for its own
-// idle time there is nothing to put back.
+// could make a probe due otherwise. An idle time that is not the one of arm was
+// set by the program itself meanwhile, and stays; or there is nothing to put
+// back.
 func (b *Borrowed) restore(old tcpka.Settings) error {
 	if !old.Enabled {
 		if _, err := tcpka.SetFD(b.FD(), tcpka.Settings{}); err != nil {
@@ -127,7 +144,7 @@ func (b *Borrowed) restore(old tcpka.Settings) error {
 		}
 	}
 	now, err := tcpka.GetFD(b.FD())
-	if err != nil || now.Idle == old.Idle {
+	if err != nil || now.Idle != tcpka.MinTime {
 		return err
 	}
 	_, err = tcpka.SetFD(b.FD(), tcpka.Settings{Enabled: old.Enabled, Idle: old.Idle})

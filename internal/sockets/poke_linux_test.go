@@ -235,7 +235,7 @@ func TestPokeRefused(t *testing.T) {
 		"window":       {onFor(time.Minute), func(p *pair) error { return errors.Join(p.fills(), p.quiet(time.Second)) }, "window to open", false},
 		"just heard":   {onFor(time.Minute), (*pair).exchange, "idle for 1s", false},
 		"half closed":  {onFor(time.Minute), func(p *pair) error { return errors.Join(p.peer.CloseWrite(), p.quiet(time.Second)) }, "CLOSE-WAIT", true},
-		"last probe":   {last, func(p *pair) error { return p.quiet(time.Second) }, "1 of its 1 unanswered probes left", true},
+		"last probe":   {last, func(p *pair) error { return p.quiet(time.Second) }, "it ends with 1 unanswered, and has 0", true},
 		"user timeout": {limited, func(p *pair) error { return p.quiet(time.Second) }, "user timeout, 1m0s", true},
 		"dead": {onFor(time.Minute), func(p *pair) error {
 			return errors.Join(p.peer.SetLinger(0), p.peer.Close(), p.until("closed", func(st sockets.Status) bool { return st.State == sockets.Closed }))
@@ -307,7 +307,7 @@ func TestPokeForcedToDeath(t *testing.T) {
 			return err
 		}
 		var r *sockets.Refusal
-		if _, err := p.Poke(context.Background(), time.Second, false); !errors.As(err, &r) || !strings.Contains(r.Reason, "0 of its 1") {
+		if _, err := p.Poke(context.Background(), time.Second, false); !errors.As(err, &r) || !strings.Contains(r.Reason, "ends with 1 unanswered, and has 1") {
 			t.Errorf("not forced: %v", err)
 		}
 		o, err := p.Poke(context.Background(), time.Minute, true)

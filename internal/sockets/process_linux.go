@@ -34,6 +34,14 @@ func OpenProcess(pid int) (*Process, error) {
 // Close lets the process go.
 func (p *Process) Close() error { return unix.Close(p.pidfd) }
 
+// Ended reports that the process is no more: its pidfd is readable then
+// (pidfd_open(2)).
+func (p *Process) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}
+
 // Name is what the process calls itself (proc_pid_comm(5)), or empty.
 func (p *Process) Name() string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
@@ -67,6 +75,7 @@ func (p *Process) UID() (int, error) {
 type Borrowed struct {
 	PID    int
 	Number int // the descriptor's, in its process
+	owner  *Process
 	fd     int
 }
 
@@ -78,11 +87,33 @@ func (p *Process) Borrow(number int) (*Borrowed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("process %d, descriptor %d: %w", p.PID, number, err)
 	}
-	if proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || proto != unix.IPPROTO_TCP {
+	if err := isTCP(fd); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("process %d, descriptor %d: %w", p.PID, number, ErrNotTCP)
+		return nil, fmt.Errorf("process %d, descriptor %d: %w", p.PID, number, err)
 	}
-	return &Borrowed{PID: p.PID, Number: number, fd: fd}, nil
+	return &Borrowed{PID: p.PID, Number: number, owner: p, fd: fd}, nil
+}
+
+// isTCP returns [ErrNotTCP], with what it is instead.
+func isTCP(fd int) error {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return fmt.Errorf("%w: no socket at all", ErrNotTCP)
+	}
+	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	switch internet := domain == unix.AF_INET || domain == unix.AF_INET6; {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrNotTCP, err)
+	case internet && proto == unix.IPPROTO_TCP:
+		return nil
+	case internet && proto == unix.IPPROTO_MPTCP:
+		return ErrMultipath
+	case internet && proto == unix.IPPROTO_UDP:
+		return fmt.Errorf("%w: UDP", ErrNotTCP)
+	case domain == unix.AF_UNIX:
+		return fmt.Errorf("%w: a UNIX socket", ErrNotTCP)
+	}
+	return ErrNotTCP
 }
 
 func (p *Process) dup(number int) (int, error) {

@@ -40,7 +40,7 @@ func (*Process) DefaultIdle() (time.Duration, error) { return 0, unsupported() }
 func (*Process) Borrow(int) (*Borrowed, error) { return nil, unsupported() }
 
 // Sockets is Linux's.
-func (*Process) Sockets() ([]*Borrowed, error) { return nil, unsupported() }
+func (*Process) Sockets() ([]*Borrowed, int, error) { return nil, 0, unsupported() }
 
 // FD is Linux's.
 func (*Borrowed) FD() uintptr { return ^uintptr(0) }
@@ -53,6 +53,9 @@ func (*Borrowed) Local() (netip.AddrPort, error) { return netip.AddrPort{}, unsu
 
 // Peer is Linux's.
 func (*Borrowed) Peer() (netip.AddrPort, error) { return netip.AddrPort{}, unsupported() }
+
+// Lock is Linux's.
+func (*Borrowed) Lock(context.Context) (func(), error) { return nil, unsupported() }
 
 // Status is Linux's.
 func (*Borrowed) Status() (Status, error) { return Status{}, unsupported() }

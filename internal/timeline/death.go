@@ -40,6 +40,7 @@ func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofSe
 		t.deaths = append(t.deaths, t.gaveUp(c, side, d))
 	case "ECONNRESET":
 		c.closed(other, ByRST)
+		t.deaths = append(t.deaths, fmt.Sprintf("#%d was reset: the peer is there, and knows no such connection any more.", c.rec.ID))
 	case "":
 		c.closed(other, ByFIN)
 	}

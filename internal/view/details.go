@@ -117,7 +117,8 @@ func (v *Details) poke(b *strings.Builder, p *timeline.Poke) {
 	case "answered":
 		text = "answered within " + timeline.Brief(time.Duration(p.After)) + ": the peer is alive"
 	case "unanswered":
-		text = "unanswered after " + timeline.Brief(time.Duration(p.Waited))
+		text = "unanswered after " + timeline.Brief(time.Duration(p.Waited)) +
+			": the peer is gone, or the way there; or the probe was lost, or its answer takes longer (--wait)"
 	case "reset":
 		text = "reset: the peer is there, and knows no such connection"
 	}
