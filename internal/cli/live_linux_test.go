@@ -480,6 +480,7 @@ func TestOneAtATime(t *testing.T) {
 	select {
 	case res := <-ended:
 		t.Errorf("it did not wait: %s", res)
+		ended <- res
 	case <-time.After(300 * time.Millisecond): // for nothing to happen
 	}
 	unlock()
