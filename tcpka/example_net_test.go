@@ -38,8 +38,8 @@ func Example() {
 	}
 	// Output:
 	// on, idle 15s, interval 15s, count 9 <nil>
-	// on, idle 2m0s, interval 10s, count 6 <nil>
-	// on, idle 2m0s, interval 10s, count 6 <nil>
+	// on, idle 2m, interval 10s, count 6 <nil>
+	// on, idle 2m, interval 10s, count 6 <nil>
 }
 
 // What Go's own defaults do on a kernel with 250 timer ticks a second.

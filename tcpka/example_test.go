@@ -26,7 +26,7 @@ func ExampleSettings_Dialer() {
 
 	got, err := tcpka.Get(conn.(*net.TCPConn))
 	fmt.Println(got, err)
-	// Output: on, idle 2m0s, interval 10s, count 6 <nil>
+	// Output: on, idle 2m, interval 10s, count 6 <nil>
 }
 
 // Connections accepted from a listener have the listener's settings.
@@ -85,7 +85,7 @@ func ExampleGet() {
 	fmt.Println(tcpka.Get(conn))
 	// Output:
 	// on, idle 15s, interval 15s, count 9 <nil>
-	// on, idle 1m0s, interval 15s, count 9 <nil>
+	// on, idle 1m, interval 15s, count 9 <nil>
 }
 
 func dialExample() *net.TCPConn {

@@ -22,9 +22,9 @@ func (w Window) Contains(d time.Duration) bool { return w.Earliest <= d && d <= 
 // String is "1.024s" or "1s to 1.032s".
 func (w Window) String() string {
 	if w.Exact() {
-		return w.Earliest.String()
+		return short(w.Earliest)
 	}
-	return fmt.Sprintf("%v to %v", w.Earliest, w.Latest)
+	return short(w.Earliest) + " to " + short(w.Latest)
 }
 
 func (w Window) plus(o Window, n int) Window {

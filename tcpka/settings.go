@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -178,16 +179,28 @@ func (s Settings) String() string {
 	}
 	text := "on"
 	if s.Idle != 0 {
-		text += fmt.Sprintf(", idle %v", s.Idle)
+		text += ", idle " + short(s.Idle)
 	}
 	if s.Interval != 0 {
-		text += fmt.Sprintf(", interval %v", s.Interval)
+		text += ", interval " + short(s.Interval)
 	}
 	if s.Count != 0 {
 		text += fmt.Sprintf(", count %d", s.Count)
 	}
 	if s.UserTimeout > 0 {
-		text += fmt.Sprintf(", user timeout %v", s.UserTimeout)
+		text += ", user timeout " + short(s.UserTimeout)
+	}
+	return text
+}
+
+// short is Go's form without the zeros behind it: 2h and not 2h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
 }

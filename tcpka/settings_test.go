@@ -97,7 +97,7 @@ func TestSettingsString(t *testing.T) {
 		{tcpka.Settings{Enabled: true}, "on"},
 		{tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}, "on, idle 1s, interval 1s, count 3"},
 		{tcpka.Settings{Enabled: true, Count: 3}, "on, count 3"},
-		{tcpka.Settings{Enabled: true, Idle: 2 * time.Hour, UserTimeout: 1500 * time.Millisecond}, "on, idle 2h0m0s, user timeout 1.5s"},
+		{tcpka.Settings{Enabled: true, Idle: 2 * time.Hour, UserTimeout: 1500 * time.Millisecond}, "on, idle 2h, user timeout 1.5s"},
 	} {
 		if got := tt.set.String(); got != tt.want {
 			t.Errorf("%#v: %q, want %q", tt.set, got, tt.want)

@@ -187,7 +187,7 @@ func TestAnotherNetwork(t *testing.T) {
 		f.quiet(t, time.Second)
 		keepalives(t, 1)
 		res = outside(t, "tcp", "set", "--pid", f.pid(), "--fd", f.fd(), "--keepidle", "1")
-		if res.code != 0 || !strings.Contains(res.stdout, "10m0s → 1s") || !strings.Contains(res.stdout, "a probe at once") {
+		if res.code != 0 || !strings.Contains(res.stdout, "10m → 1s") || !strings.Contains(res.stdout, "a probe at once") {
 			t.Error(res)
 		}
 		eventually(t, "the probe goes at once", func() bool {

@@ -35,11 +35,38 @@ func TestBrief(t *testing.T) {
 		{99994 * time.Millisecond, "99.99 s"},
 		{99999 * time.Millisecond, "1m40s"},
 		{100400 * time.Millisecond, "1m40s"},
+		{2 * time.Minute, "2m"},
 		{2*time.Hour + 600*time.Millisecond, "2h0m1s"},
 		{math.MinInt64, "-2562047h47m16.854775807s"},
 	} {
 		if got := timeline.Brief(test.d); got != test.want {
 			t.Errorf("Brief(%d) = %q, want %q", test.d, got, test.want)
+		}
+	}
+}
+
+func TestClock(t *testing.T) {
+	for _, test := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{0, "0s"},
+		{500 * time.Millisecond, "500ms"},
+		{2500*time.Millisecond + 400*us, "2.5s"},
+		{10 * time.Second, "10s"},
+		{time.Minute, "1m"},
+		{75 * time.Second, "1m15s"},
+		{10 * time.Minute, "10m"},
+		{350 * time.Second, "5m50s"},
+		{2 * time.Hour, "2h"},
+		{2*time.Hour + time.Second, "2h0m1s"},
+		{2*time.Hour + 10*time.Minute, "2h10m"},
+		{7331072 * time.Millisecond, "2h2m11.072s"},
+		{-2 * time.Hour, "-2h"},
+	} {
+		got := timeline.Clock(test.d)
+		if back, err := time.ParseDuration(got); got != test.want || err != nil || back != test.d.Round(time.Millisecond) {
+			t.Errorf("Clock(%d) = %q, want %q", test.d, got, test.want)
 		}
 	}
 }

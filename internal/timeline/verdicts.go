@@ -215,11 +215,11 @@ func (t *Tracker) unprobed() string {
 		longest = max(longest, c.longestIdle)
 	}
 	if longest > time.Duration(idle) {
-		return fmt.Sprintf("No probe was seen, although a connection was quiet for %s and keepidle was %v.",
-			Brief(longest), time.Duration(idle))
+		return fmt.Sprintf("No probe was seen, although a connection was quiet for %s and keepidle was %s.",
+			Brief(longest), Clock(time.Duration(idle)))
 	}
-	return fmt.Sprintf("No probe was sent: the kernel waits for %v of quiet (keepidle), and no connection was quiet for longer than %s.",
-		time.Duration(idle), Brief(longest))
+	return fmt.Sprintf("No probe was sent: the kernel waits for %s of quiet (keepidle), and no connection was quiet for longer than %s.",
+		Clock(time.Duration(idle)), Brief(longest))
 }
 
 // idledOut speaks of the server's idle timeout, and of what did not hold it up.

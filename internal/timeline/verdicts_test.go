@@ -175,7 +175,7 @@ func TestVerdicts(t *testing.T) {
 			w.pass(2500 * time.Millisecond)
 			c.data(fromClient, 10)
 		}, count(0), []string{
-			"No probe was sent: the kernel waits for 1m0s of quiet (keepidle), and no connection was quiet for longer than 2.50 s.",
+			"No probe was sent: the kernel waits for 1m of quiet (keepidle), and no connection was quiet for longer than 2.50 s.",
 			"The kernel's own counter (TCPKeepAlive) did not rise: it has sent no probe either.",
 		}},
 		{"quiet for long enough", keepalive(time.Second, 0), func(w *world) {

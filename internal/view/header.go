@@ -80,7 +80,8 @@ func options(k timeline.KeepaliveOptions) string {
 	return text
 }
 
-func seconds(s timeline.Seconds) string { return time.Duration(s).String() }
+// seconds writes a time that was asked for, or predicted.
+func seconds(s timeline.Seconds) string { return timeline.Clock(time.Duration(s)) }
 
 func pauses(ps []timeline.Seconds) string {
 	if len(ps) == 0 {
@@ -111,7 +112,7 @@ func (o Options) source(h *timeline.Header) string {
 	case timeline.Pipe:
 		return "pipe: what another program captures and writes, which may come a second late; packets that it misses are missing here"
 	case timeline.Counters:
-		return "counters: nothing may be captured here, so kax infers probes and data from TCP_INFO of its own sockets, every 5 ms; handshakes, ACKs and sequence numbers are not to be seen"
+		return "counters: no packets are captured; kax infers probes and data from TCP_INFO of its own sockets, every 5 ms; handshakes, ACKs and sequence numbers are not to be seen"
 	}
 	return Clean(string(h.Source))
 }

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"kax/internal/timeline"
@@ -18,7 +17,7 @@ func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
 		line("probes", "none, ever: a connection may stay idle for as long as both ends and all between them let it, and a peer that has gone is noticed when something is sent")
 	} else {
 		line("answered", fmt.Sprintf("first probe %s after the peer was last heard, then one every %s: %s an hour; quiet for %s at most",
-			due(*p.First), due(*p.Every), number(*p.PerHour), clock(p.Silence)))
+			due(*p.First), due(*p.Every), number(*p.PerHour), seconds(p.Silence)))
 		line("unanswered", "probes "+probeTimes(p.Unanswered))
 		rule := ""
 		if p.Effective.UserTimeout > 0 {
@@ -63,7 +62,7 @@ func (o Options) systems(b *strings.Builder, p *timeline.Plan) {
 		default:
 			fate, color = "closed *", dim
 		}
-		line := row(Clean(s.System), clock(s.Timeout), fate)
+		line := row(Clean(s.System), seconds(s.Timeout), fate)
 		source := fmt.Sprintf("%s (%d)", Clean(s.Source), s.Year)
 		if s.Note != "" {
 			source = Clean(s.Note) + "; " + source
@@ -77,7 +76,7 @@ func (o Options) systems(b *strings.Builder, p *timeline.Plan) {
 	}
 	quiet := "no probe ever comes"
 	if p.First != nil {
-		quiet = "it is quiet for " + clock(p.Silence) + " at most, and a probe is a packet"
+		quiet = "it is quiet for " + seconds(p.Silence) + " at most, and a probe is a packet"
 	}
 	fmt.Fprintln(b)
 	o.paragraph(b, plain, "", "Timeouts are defaults. NATs, firewalls and layer-4 balancers look at packets: "+quiet+".")
@@ -102,21 +101,9 @@ func probeTimes(ws []timeline.Window) string {
 // due writes a window: "30.72s", "30s to 32.048s".
 func due(w timeline.Window) string {
 	if w.Earliest == w.Latest {
-		return clock(w.Earliest)
+		return seconds(w.Earliest)
 	}
-	return clock(w.Earliest) + " to " + clock(w.Latest)
-}
-
-// clock writes a time to the millisecond, as the model has it: 30.72s, 2h4m.
-func clock(s timeline.Seconds) string {
-	text := time.Duration(s).Round(time.Millisecond).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return seconds(w.Earliest) + " to " + seconds(w.Latest)
 }
 
 func unanswered(r timeline.Range) string {
