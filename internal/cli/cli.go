@@ -87,6 +87,9 @@ func (a *app) context() (context.Context, context.CancelCauseFunc) {
 	return ctx, cancel
 }
 
+// helpWidth is what any terminal has.
+const helpWidth = 80
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kax",
@@ -111,9 +114,11 @@ Start with "kax demo". A duration is Go's (1m30s) or bare seconds (90).`,
 	root.Version = a.version
 	root.SetVersionTemplate(a.versionLine())
 	root.AddCommand(a.demoCmd(), a.tcpCmd(), a.httpCmd(), a.versionCmd())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth)))
 	root.SetHelpCommand(a.helpCmd(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	completeRest(root)
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Example = "  kax completion bash"

@@ -164,8 +164,12 @@ func dialHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return withHint(err, "nothing listens there; kax tcp listen does, or kax http serve")
-	case errors.As(err, new(*net.DNSError)):
-		return withHint(err, "no such name, or no such service; numbers work too, as in 127.0.0.1:80")
+	}
+	if d := (*net.DNSError)(nil); errors.As(err, &d) {
+		if d.IsNotFound {
+			return withHint(err, "no such name, or no such service; numbers work too, as in 127.0.0.1:80")
+		}
+		return withHint(err, "the name could not be looked up: the resolver gave no answer; numbers work too, as in 127.0.0.1:80")
 	}
 	return err
 }

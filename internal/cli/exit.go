@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -68,8 +69,9 @@ func (a *app) exit(err error) int {
 	} else if !a.running && !errors.As(err, new(*os.PathError)) {
 		code = exitUsage // cobra's own verdict on the command line
 	}
-	// errors.Join puts each on a line of its own.
-	fmt.Fprintf(a.stderr, "kax: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	// errors.Join puts each on a line of its own; two writes may fail alike.
+	lines := slices.Compact(strings.Split(strings.TrimSpace(err.Error()), "\n"))
+	fmt.Fprintf(a.stderr, "kax: %s\n", strings.Join(lines, "; "))
 	if h := (hinted{}); errors.As(err, &h) {
 		fmt.Fprintf(a.stderr, "hint: %s\n", h.hint)
 	} else if code == exitUsage {

@@ -3,8 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,10 +28,10 @@ func (f *tcpFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.on, "keepalive", f.set.Enabled, "turn TCP keepalive on (SO_KEEPALIVE)")
 	fs.BoolVar(&f.off, "no-keepalive", false, "turn TCP keepalive off")
-	fs.Var(duration(&f.set.Idle, inRange("keepidle")), "keepidle", "quiet time before the first probe (TCP_KEEPIDLE), whole seconds")
-	fs.Var(duration(&f.set.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL), whole seconds")
-	fs.Var(probes(&f.set.Count), "keepcnt", "unanswered probes before the peer is given up (TCP_KEEPCNT)")
-	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up after so long without an answer, whatever the count (TCP_USER_TIMEOUT)")
+	fs.Var(duration(&f.set.Idle, inRange("keepidle")), "keepidle", "quiet time before the first probe (TCP_KEEPIDLE)")
+	fs.Var(duration(&f.set.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL)")
+	fs.Var(probes(&f.set.Count), "keepcnt", "unanswered probes before giving up (TCP_KEEPCNT)")
+	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up by time, not by the count (TCP_USER_TIMEOUT)")
 }
 
 func inRange(field string) func(time.Duration) error {
@@ -81,16 +83,24 @@ func (f *outputFlags) register(cmd *cobra.Command) {
 	registerShown(cmd, &f.json, &f.color)
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
-	fs.Var(listOf(&f.only, "kind,...", timeline.Kinds()), "only", "show only events of these kinds, as in probe,probe-answer")
+	fs.Var(listOf(&f.only, "kind,...", f.kinds()), "only", "only events of these kinds, as in probe,probe-answer")
 	fs.Var(duration(&f.stop, positive), "for", "stop after this time")
+}
+
+// kinds are those of events that the command can show.
+func (f *outputFlags) kinds() []string {
+	if f.tcpOnly {
+		return timeline.TCPKinds()
+	}
+	return timeline.Kinds()
 }
 
 // registerShown adds what every command with records has: how they are shown.
 func registerShown(cmd *cobra.Command, json *bool, color *string) {
 	*color = "auto"
 	fs := cmd.Flags()
-	fs.BoolVar(json, "json", false, "write records, one JSON object a line (docs/records.md)")
-	fs.Var(oneOf(color, "auto", "always", "never"), "color", "colour the text; auto is on a terminal without NO_COLOR")
+	fs.BoolVar(json, "json", false, "write records as lines of JSON (docs/records.md)")
+	fs.Var(oneOf(color, "auto", "always", "never"), "color", "colour; auto is on a terminal without NO_COLOR")
 }
 
 // check refuses combinations without a meaning.
@@ -151,15 +161,15 @@ func (f *packetFlags) register(cmd *cobra.Command) {
 	sources := []string{sourceAuto, string(timeline.AFPacket)}
 	if f.host {
 		fs.StringVarP(&f.on, "interface", "i", "", "capture on this `interface` only")
-		fs.StringVar(&f.packets, "packets", "", "take the packets that another program captures from this `file`, or - for stdin")
+		fs.StringVar(&f.packets, "packets", "", "another program's packets: a `file`, or - for stdin")
 	} else {
 		sources = append(sources, string(timeline.UserNS))
 		fs.BoolVar(&f.netns, "netns", false, "run in a network namespace of its own")
 	}
 	fs.Var(oneOf(&f.source, append(sources, string(timeline.Counters))...),
-		"source", "where packets come from; auto takes the best that is permitted")
+		"source", "where packets come from; auto is the best permitted")
 	fs.StringVarP(&f.write, "write", "w", "", "write the packets to a pcapng `file`")
-	fs.BoolVar(&f.tcpdump, "tcpdump", false, "print the tcpdump command for the same packets, and exit")
+	fs.BoolVar(&f.tcpdump, "tcpdump", false, "print the tcpdump command for the same packets")
 }
 
 // check refuses combinations that cannot be had anywhere.
@@ -180,6 +190,26 @@ func (f *packetFlags) check() error {
 		return contradiction("interface", "source counters")
 	}
 	return nil
+}
+
+// interfaceThere refuses an interface that this machine does not have.
+func (f *packetFlags) interfaceThere() error {
+	if f.on == "" {
+		return nil
+	}
+	if _, err := net.InterfaceByName(f.on); err != nil {
+		return withHint(fmt.Errorf("--interface %s: no such interface", f.on), "this machine has %s", strings.Join(interfaceNames(), ", "))
+	}
+	return nil
+}
+
+func interfaceNames() []string {
+	all, _ := net.Interfaces()
+	var names []string
+	for _, i := range all {
+		names = append(names, i.Name)
+	}
+	return names
 }
 
 // sink keeps the first error of a view, and asks the run to stop.

@@ -35,9 +35,9 @@ func (a *app) dialCmd() *cobra.Command {
 		Use:   "dial HOST:PORT",
 		Short: "hold idle connections with given settings, and watch them",
 		Long: `Connects to HOST:PORT, sends nothing, and shows each keepalive probe as it goes,
-against the moment for which it was predicted, until the connection is dead, --for
-is over, or ^C. Settings that are not given are this machine's. What the peer
-sends is thrown away.
+against the moment for which it was predicted, until the connection is dead,
+--for is over, or ^C. Settings that are not given are this machine's. What the
+peer sends is thrown away.
 
 When the connection dies it says what a program sees of that. Packets take
 CAP_NET_RAW, or a tcpdump beside it; without them kax goes by the kernel's
@@ -72,9 +72,12 @@ func (a *app) listenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "listen [ADDR]",
 		Short: "accept connections, show what they inherit, and watch them",
-		Long: `Listens on ADDR (default 127.0.0.1:3000) with the settings on the listener, shows
-what each accepted connection inherits of them, and holds it idle: as "kax tcp
-dial" does from the other side. Runs until --for is over, or ^C.`,
+		Long: `Listens on ADDR (default 127.0.0.1:3000) with the settings on the listener,
+shows what each accepted connection inherits of them, and holds it idle: as "kax
+tcp dial" does from the other side. Runs until --for is over, or ^C.
+
+An ADDR without a host, as in :8080, is on loopback, which only this machine
+reaches; 0.0.0.0:8080 is on every interface.`,
 		Example: `  kax tcp listen --keepidle 1 --for 3s
   kax tcp listen 127.0.0.1:8080 --keepidle 10 --keepintvl 5 --keepcnt 3 --for 1s
   kax tcp listen '[::1]:3000' --no-keepalive --for 1s`,
@@ -117,6 +120,9 @@ func (a *app) hold(cmd *cobra.Command, f holdFlags, addr string, run func(contex
 	}
 	if f.packets.tcpdump {
 		return a.tcpdump(f.packets, addr)
+	}
+	if err := f.packets.interfaceThere(); err != nil {
+		return err
 	}
 	hz, err := a.hz()
 	if err != nil {

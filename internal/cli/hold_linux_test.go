@@ -166,7 +166,7 @@ func TestDialOnNoInterface(t *testing.T) {
 	}
 	peer := newPeer(t, "127.0.0.1:0")
 	res := run(t, kax(asIs, "tcp", "dial", peer.addr, "--interface", "nope"))
-	if res.code != exitFailed || !strings.HasPrefix(res.stderr, "kax: capture on nope: ") || res.stdout != "" {
+	if res.code != exitFailed || !strings.HasPrefix(res.stderr, "kax: --interface nope: no such interface\nhint: this machine has lo") || res.stdout != "" {
 		t.Error(res)
 	}
 	res = run(t, kax(noRawAs, "tcp", "dial", peer.addr, "--source", "af_packet"))

@@ -67,7 +67,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 			return run(place{source: timeline.Counters})
 		}
 	}
-	return refused(refusals)
+	return f.refused(refusals)
 }
 
 // fromFile takes packets from another program.
@@ -84,13 +84,17 @@ func fromFile(name string, run func(place) error) error {
 	return run(place{source: timeline.Pipe, packets: capture.NewReader(in, called)})
 }
 
-func refused(refusals []error) error {
+// refused says what would have helped.
+func (f packetFlags) refused(refusals []error) error {
 	err := refusals[0]
 	for _, more := range refusals[1:] {
 		err = fmt.Errorf("%w; %w", err, more)
 	}
 	if errors.Is(err, errors.ErrUnsupported) {
 		return withHint(unable(err), "this takes Linux; kax http serve runs here")
+	}
+	if f.host { // a namespace of its own is no help
+		return withHint(unable(err), "packets need CAP_NET_RAW (sudo kax …), or another program that captures them (--packets); --source counters needs neither")
 	}
 	return withHint(unable(err), "packets need CAP_NET_RAW (sudo kax …) or leave to make user namespaces; --source counters needs neither")
 }

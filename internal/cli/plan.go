@@ -26,7 +26,7 @@ func (a *app) planCmd() *cobra.Command {
 	f := planFlags{tcp: tcpFlags{set: tcpka.Settings{Enabled: true}}}
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "when will probes go, when is a peer given up: predicted from settings",
+		Short: "when will probes go, when is a peer given up: predicted",
 		Long: `Predicts from keepalive settings when Linux sends probes on an idle connection,
 when it gives up a peer that has gone, and whether the connection outlives the
 idle timeouts of systems that people meet. What is not given is this machine's
@@ -45,7 +45,7 @@ open. A busy machine adds a few milliseconds.`,
 	}
 	f.tcp.register(cmd)
 	fs := cmd.Flags()
-	fs.Var(ticks(&f.hz), "hz", "the kernel's timer ticks a second (CONFIG_HZ), where it is not this machine's")
+	fs.Var(ticks(&f.hz), "hz", "timer ticks a second (CONFIG_HZ) of another kernel")
 	registerShown(cmd, &f.json, &f.color)
 	return cmd
 }
@@ -75,7 +75,10 @@ func (a *app) plan(cmd *cobra.Command, f planFlags) error {
 		v = view.NewJSON(a.stdout, o)
 	}
 	header := timeline.Header{Schema: timeline.Schema, Version: a.version, Command: "tcp plan", Started: time.Now().Round(0)}
-	return errors.Join(v.Record(timeline.Record{Header: &header}), v.Record(timeline.Record{Plan: p}))
+	if err := v.Record(timeline.Record{Header: &header}); err != nil {
+		return err
+	}
+	return v.Record(timeline.Record{Plan: p})
 }
 
 // complete adds what a socket of this machine has where nothing was asked.

@@ -44,6 +44,9 @@ func (a *app) serveCmd() *cobra.Command {
   /half    breaks off in the middle of its response's body
   /status  lists the server's connections as JSON; ?closed=1 adds past ones
 
+An ADDR without a host, as in :8080, is on loopback, which only this machine
+reaches; 0.0.0.0:8080 is on every interface.
+
 One line on stderr tells each thing that happens to a connection. TCP keepalive
 of accepted connections is off unless one of its flags is given.`,
 		Example: `  kax http serve

@@ -179,6 +179,27 @@ func listOf(p *[]string, kind string, allowed []string) value {
 	}
 }
 
+// port is a TCP port that something may have.
+func port(p *uint16) value {
+	return value{
+		kind: "port",
+		get: func() string {
+			if *p == 0 {
+				return "" // there is no default
+			}
+			return strconv.Itoa(int(*p))
+		},
+		set: func(s string) error {
+			n, err := strconv.ParseUint(s, 10, 16)
+			if err != nil || n == 0 {
+				return errors.New("must be a port from 1 to 65535")
+			}
+			*p = uint16(n)
+			return nil
+		},
+	}
+}
+
 // number is a whole number that is not below least.
 func number(n *int, least int) value {
 	return value{

@@ -59,6 +59,8 @@ type Settings struct {
 	ServerTCP Keepalive `json:"server_tcp,omitzero"`
 	HZ        int       `json:"hz,omitempty"`     // the kernel's timer ticks a second
 	CutBy     Seconds   `json:"cut_by,omitempty"` // idle timeout of the middlebox that was asked about
+	// LoopbackLeftOut is how many connections within this machine it was not asked about.
+	LoopbackLeftOut int `json:"loopback_left_out,omitempty"`
 	*HTTPSettings
 }
 
@@ -261,12 +263,18 @@ func (e *Event) Clone() *Event {
 	return &c
 }
 
-// Kinds lists the kinds that events may have.
-func Kinds() []string {
+// TCPKinds lists the kinds that events of the tcp lane may have.
+func TCPKinds() []string {
 	var kinds []string
 	for k := tcpka.Ack; k <= tcpka.RST; k++ {
 		kinds = append(kinds, k.String())
 	}
+	return kinds
+}
+
+// Kinds lists the kinds that events may have.
+func Kinds() []string {
+	kinds := TCPKinds()
 	for _, k := range []httpka.Kind{
 		httpka.Request, httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose, httpka.Error, httpka.Retry,
 	} {
