@@ -25,7 +25,9 @@ func (o Options) row(b *strings.Builder, s style, conn string, requests, reused,
 func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.Summary) {
 	o.Width = max(o.Width, minWidth)
 	fmt.Fprintln(b)
-	o.row(b, bold, "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
+	if len(conns) > 0 {
+		o.row(b, bold, "conn", "requests", "reused", "probes", "answered", "closed", "lasted")
+	}
 	// They come in the order in which they have ended.
 	slices.SortFunc(conns, func(a, b timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range conns {
@@ -46,7 +48,9 @@ func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.
 		total += fmt.Sprintf("; %s not captured for want of room", timeline.Count(s.Dropped, "packet"))
 	}
 	o.paragraph(b, plain, "", total)
-	fmt.Fprintln(b)
+	if len(s.Verdicts) > 0 {
+		fmt.Fprintln(b)
+	}
 	for _, v := range s.Verdicts {
 		o.paragraph(b, plain, "• ", Clean(v))
 	}
