@@ -25,7 +25,7 @@ func (r *socketRecord) fill(s *sockets.Socket) timeline.Record {
 		State: s.State.String(), Local: s.Local, Peer: s.Peer, UID: s.UID,
 		Timer: s.Timer.String(), Expires: timeline.Seconds(s.Expires), ProbesOut: s.Probes,
 		LastSent: ago(&r.sent, s.Sent), LastReceived: ago(&r.received, s.Received), LastAck: ago(&r.ack, s.Ack),
-		Unread: string(s.Unread),
+		Unread: string(s.Unread), Orphan: s.Unread == sockets.Ownerless,
 	}
 	if s.Peer.Port() == 0 {
 		r.socket.Peer = netip.AddrPort{} // it has none

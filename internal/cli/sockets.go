@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ type socketsFlags struct {
 	cutBy     time.Duration
 	loopback  bool
 	strict    bool
+	leftOut   int // loopback connections, with cutBy
 }
 
 const anyKeepalive = "any"
@@ -36,21 +38,27 @@ func (a *app) socketsCmd() *cobra.Command {
 	f := socketsFlags{keepalive: anyKeepalive, sort: sockets.SortKeys()[0], query: sockets.Query{Settings: true}}
 	cmd := &cobra.Command{
 		Use:   "sockets",
-		Short: "this machine's TCP sockets: timer, idle time, owner, keepalive settings",
+		Short: "this machine's TCP sockets: owner, keepalive settings, timer",
 		Long: `Lists the TCP sockets of this machine, from the kernel (sock_diag(7)):
 
-  keepalive    the socket's own settings: idle time, interval and count. "?" is
-               what cannot be read, and the note says why: another user's
-               sockets take root. "on ?" is known by the timer alone.
-  timer, left  what the kernel waits for, and what is left of it. The timers of
-               retransmissions and of zero-window probes hide keepalive's.
-  probes       unanswered ones
-  data, ack    time since data went either way, and since an acknowledgment
-               came in
+  process       who has it open: name, process number and descriptor
+  keepalive     the socket's own settings: idle time, interval and count. "?1"
+                is what cannot be read, and why stands below the table: another
+                user's sockets take root. "on ?1" is known by the timer alone.
+  timer         what the kernel waits for, and what is left of it. The timers of
+                retransmissions and of zero-window probes hide keepalive's.
+  probes        unanswered ones, where there are any
+  data, ack     time since data went either way, and since an acknowledgment
+                came in
+  timeout       the user timeout, where there is one
+
+A column that would be empty is left out; on a narrow terminal each socket takes
+several lines.
 
 With --cut-by only established connections are listed that a middlebox with that
 idle timeout would cut silently: keepalive is off, or the first probe may go too
-late. Exit code 3 says that there are any.`,
+late. What the kernel is sending on is listed apart: it is not idle. Exit code 3
+says that there are any that would be cut.`,
 		Example: `  kax tcp sockets
   kax tcp sockets --state established --with-keepalive off --sort idle
   kax tcp sockets --port 443 --json
@@ -64,19 +72,19 @@ late. Exit code 3 says that there are any.`,
 		}),
 	}
 	fs := cmd.Flags()
-	fs.Var(number(&f.query.PID, 1), "pid", "only what this process has open, in its network namespace")
-	fs.Uint16Var(&f.query.Port, "port", 0, "only with this local or peer's `port`")
-	fs.Var(states(&f.query.States), "state", "only in these states, by ss's names, as in established,close-wait")
-	fs.Var(oneOf(&f.keepalive, anyKeepalive, "on", "off", "unknown"), "with-keepalive", "only with keepalive like this")
-	fs.Var(duration(&f.query.IdleOver, positive), "idle-over", "only without data, either way, for longer than this")
-	fs.Var(oneOf(&f.sort, sockets.SortKeys()...), "sort", "what to sort by; idle puts the longest first, timer the next to go off")
+	fs.Var(number(&f.query.PID, 1), "pid", "what this `process` has open, in its network namespace")
+	fs.Var(port(&f.query.Port), "port", "only with this local or peer's port")
+	fs.Var(states(&f.query.States), "state", "only in these, as in established,close-wait")
+	fs.Var(oneOf(&f.keepalive, anyKeepalive, "on", "off", "unknown"), "with-keepalive", "only with `keepalive` on, off or unknown")
+	fs.Var(duration(&f.query.IdleOver, positive), "idle-over", "without data, either way, for longer than this")
+	fs.Var(oneOf(&f.sort, sockets.SortKeys()...), "sort", "by `key`: "+strings.Join(sockets.SortKeys(), ", "))
 	fs.Var(duration(&f.refresh, positive), "refresh", "list again and again, until ^C")
-	fs.Var(duration(&f.cutBy, positive), "cut-by", "list what a middlebox with this idle timeout would cut")
-	fs.BoolVar(&f.loopback, "loopback", false, "with --cut-by: connections within this machine too")
-	fs.BoolVar(&f.strict, "strict", false, "with --cut-by: what could not be read is a problem too")
+	fs.Var(duration(&f.cutBy, positive), "cut-by", "what a middlebox with this idle timeout would cut")
+	fs.BoolVar(&f.loopback, "loopback", false, "--cut-by: connections within this machine too")
+	fs.BoolVar(&f.strict, "strict", false, "--cut-by: what could not be read is a problem too")
 	registerShown(cmd, &f.json, &f.color)
 	completeFlag(cmd, "pid", completePID)
-	completeFlag(cmd, "state", fixed(sockets.StateNames()))
+	completeFlag(cmd, "state", completeStates)
 	completeFlag(cmd, "sort", fixed(sockets.SortKeys()))
 	completeFlag(cmd, "with-keepalive", fixed([]string{"on", "off", "unknown"}))
 	return cmd
@@ -119,6 +127,7 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 		if err != nil {
 			return err
 		}
+		header.Settings.LoopbackLeftOut = f.leftOut
 		v := table(endless{lines})
 		if !f.json {
 			if !first && !redraw {
@@ -135,7 +144,10 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(v.End(), out.Flush()); err != nil {
+		if err := v.End(); err != nil {
+			return err
+		}
+		if err := out.Flush(); err != nil {
 			return err
 		}
 		switch {
@@ -186,21 +198,25 @@ func (f *socketsFlags) list(a *app) ([]*sockets.Socket, error) {
 	if t.Changed {
 		fmt.Fprintln(a.stderr, "kax: the kernel's list changed while it was read: a socket may be missing, or be there twice")
 	}
-	if pid := f.query.PID; len(t.Sockets) == 0 && f.query == (sockets.Query{PID: pid, Settings: true}) {
+	if pid := f.query.PID; pid != 0 && len(t.Sockets) == 0 && f.query == (sockets.Query{PID: pid, Settings: true}) {
 		fmt.Fprintf(a.stderr, "kax: process %d: none of its %s is a TCP socket\n", pid, timeline.Count(t.Descriptors, "descriptor"))
 	}
 	if f.keepalive != anyKeepalive {
 		t.Sockets = slices.DeleteFunc(t.Sockets, func(s *sockets.Socket) bool {
 			on, known := s.Keepalive()
 			is := map[bool]string{true: "on", false: "off"}[on]
-			if !known {
+			switch {
+			case s.Unread == sockets.Ownerless:
+				return true // there is nothing to be known
+			case !known:
 				is = "unknown"
 			}
 			return is != f.keepalive
 		})
 	}
-	if f.cutBy > 0 && !f.loopback {
+	if all := len(t.Sockets); f.cutBy > 0 && !f.loopback {
 		t.Sockets = slices.DeleteFunc(t.Sockets, func(s *sockets.Socket) bool { return s.Loopback() })
+		f.leftOut = all - len(t.Sockets)
 	}
 	sockets.Sort(t.Sockets, f.sort)
 	return t.Sockets, nil
@@ -208,7 +224,11 @@ func (f *socketsFlags) list(a *app) ([]*sockets.Socket, error) {
 
 // listHint says what would permit it.
 func listHint(err error) error {
-	if errors.Is(err, os.ErrPermission) {
+	switch {
+	case !errors.Is(err, os.ErrPermission):
+	case os.Geteuid() == 0:
+		return withHint(err, "this root lacks CAP_SYS_PTRACE or CAP_SYS_ADMIN, as in a container; root of the host may")
+	default:
 		return withHint(err, "root may, with CAP_SYS_PTRACE and CAP_SYS_ADMIN")
 	}
 	return err
@@ -231,22 +251,38 @@ func (f *socketsFlags) show(list []*sockets.Socket, v view.View) (problem bool, 
 	}
 	for _, s := range list {
 		rec := r.fill(s)
+		why, fix := "", ""
 		if s.Read() {
-			why, fix := cut(s.Settings, f.cutBy, hz)
-			if why == "" {
+			if why, fix = cut(s.Settings, f.cutBy, hz); why == "" {
 				continue
 			}
+		}
+		if busy := busy(s); busy != "" {
+			rec.Socket.Busy = busy
+		} else {
 			rec.Socket.Cut = why
 			if fix != "" {
 				rec.Socket.Fix = fmt.Sprintf("kax tcp set --pid %d --fd %d %s", s.Owner.PID, s.Owner.FD, fix)
 			}
+			problem = problem || s.Read() || f.strict
 		}
-		problem = problem || s.Read() || f.strict
 		if err := v.Record(rec); err != nil {
 			return problem, err
 		}
 	}
 	return problem, nil
+}
+
+// busy says what the kernel is sending on a connection, without which it would
+// be idle.
+func busy(s *sockets.Socket) string {
+	switch s.Timer {
+	case sockets.RetransmitTimer:
+		return "data is in flight, and is sent again until it is acknowledged"
+	case sockets.WindowProbeTimer:
+		return "the peer's window is closed, and is probed until it opens"
+	}
+	return ""
 }
 
 // cut says why a middlebox that forgets connections after limit would forget one
@@ -259,9 +295,9 @@ func cut(s tcpka.Settings, limit time.Duration, hz int) (why, fix string) {
 	case err != nil:
 		why = err.Error() // a value out of the range that any kernel takes
 	case plan.First().Latest >= limit:
-		why = "first probe after up to " + seconds(plan.First().Latest)
+		why = "first probe after up to " + timeline.Clock(plan.First().Latest)
 	case plan.Silence() >= limit:
-		why = "probes up to " + seconds(plan.Silence()) + " apart"
+		why = "probes up to " + timeline.Clock(plan.Silence()) + " apart"
 	default:
 		return "", ""
 	}
@@ -275,8 +311,6 @@ func cut(s tcpka.Settings, limit time.Duration, hz int) (why, fix string) {
 	}
 	return why, fix
 }
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.4g s", d.Seconds()) }
 
 // states is a list of TCP states.
 func states(p *sockets.States) value {

@@ -152,7 +152,7 @@ func TestSocketsTable(t *testing.T) {
 		lines[4] != "3 sockets: 1 with keepalive on, 2 off, 0 unknown" {
 		t.Fatal(res)
 	}
-	for _, want := range []string{"on 30s/10s/3 ", "user timeout 2.5s\n", h.client.LocalAddr().String(), "LISTEN", strconv.Itoa(os.Getpid()), " off "} {
+	for _, want := range []string{"on 30s/10s/3 ", "  timeout\n", "  2.5s\n", h.client.LocalAddr().String(), "LISTEN", strconv.Itoa(os.Getpid()), " off "} {
 		if !strings.Contains(res.stdout, want) {
 			t.Errorf("no %q: %s", want, res)
 		}
@@ -201,10 +201,10 @@ func TestSocketsCutBy(t *testing.T) {
 	}{
 		{"kept", prompt, prompt, "--cut-by 350s --loopback", 0, 0, "", ""},
 		{"loopback is left out", slow, noKeepalive, "--cut-by 350s", 0, 0, "", ""},
-		{"too late", slow, prompt, "--cut-by 350s --loopback", exitProblem, 1, "first probe after up to 7", "--keepidle 33"},
+		{"too late", slow, prompt, "--cut-by 350s --loopback", exitProblem, 1, "first probe after up to 2h", "--keepidle 33"},
 		{"off", noKeepalive, prompt, "--cut-by 350s --loopback", exitProblem, 1, "keepalive off", "--keepidle 33"},
-		{"both", slow, noKeepalive, "--cut-by 5m50s --loopback", exitProblem, 2, "first probe after up to 7", "--keepidle 33"},
-		{"too far apart", rareInVain, prompt, "--cut-by 350s --loopback", exitProblem, 1, "probes up to 4", "--keepidle 30 --keepintvl 33"},
+		{"both", slow, noKeepalive, "--cut-by 5m50s --loopback", exitProblem, 2, "first probe after up to 2h", "--keepidle 33"},
+		{"too far apart", rareInVain, prompt, "--cut-by 350s --loopback", exitProblem, 1, "probes up to 6m", "--keepidle 30 --keepintvl 33"},
 		{"no time is short enough", prompt, prompt, "--cut-by 1s --loopback", exitProblem, 2, "no keepalive time is short enough", ""},
 		{"later than the last", slow, slow, "--cut-by 3h --loopback --strict", 0, 0, "", ""},
 	} {
@@ -213,6 +213,9 @@ func TestSocketsCutBy(t *testing.T) {
 			h := openConn(t, tt.client, tt.server)
 			args := append([]string{"tcp", "sockets", "--port", h.port()}, strings.Fields(tt.args)...)
 			res := run(t, kax(asIs, args...))
+			if left := strings.Contains(res.stdout, "\n2 loopback connections left out (--loopback)"); left == strings.Contains(tt.args, "--loopback") {
+				t.Error(res)
+			}
 			if res.code != tt.code || !strings.Contains(res.stdout, tt.why) || !strings.Contains(res.stdout, "the peer's probes") {
 				t.Error(res)
 			}
@@ -234,6 +237,47 @@ func TestSocketsCutBy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the kernel is sending on is not idle, whatever its settings.
+func TestSocketsCutByBusy(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	h := openConn(t, noKeepalive, prompt)
+	_ = h.client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	for buf := make([]byte, 1<<20); ; { // until the peer's window is closed
+		if _, err := h.client.Write(buf); err != nil {
+			break
+		}
+	}
+	args := []string{"tcp", "sockets", "--cut-by", "350", "--loopback", "--strict", "--port", h.port()}
+	res := run(t, kax(asIs, args...))
+	if res.code != 0 || !strings.Contains(res.stdout, "\n1 more is busy: the kernel is sending on it\n"+h.client.LocalAddr().String()) {
+		t.Error(res)
+	}
+	res = run(t, kax(asIs, append(args, "--json")...))
+	if list := listing(t, res, 1); res.code != 0 || len(list) != 1 || list[0].Busy == "" || list[0].Cut != "" || list[0].Fix != "" {
+		t.Error(res)
+	}
+}
+
+// A socket that no process has open has no settings that one could know.
+func TestSocketsWithoutAProcess(t *testing.T) {
+	t.Parallel()
+	lends(t)
+	h := openConn(t, noKeepalive, noKeepalive)
+	h.client.Close()
+	_, _ = io.Copy(io.Discard, h.server)
+	h.server.Close()
+	args := []string{"tcp", "sockets", "--port", h.port()}
+	res := run(t, kax(asIs, args...))
+	if !strings.HasSuffix(res.stdout, "2 sockets: 0 with keepalive on, 1 off, 0 unknown, 1 without a process\n") {
+		t.Error(res)
+	}
+	res = run(t, kax(asIs, append(args, "--with-keepalive", "unknown", "--json")...))
+	if list := listing(t, res, 1); len(list) != 0 {
+		t.Error(res)
 	}
 }
 
@@ -282,7 +326,7 @@ func TestSocketsOfAnotherUser(t *testing.T) {
 	for args, code := range map[string]int{"--loopback": 0, "--loopback --strict": exitProblem, "--strict": 0} {
 		args := append([]string{"tcp", "sockets", "--cut-by", "350", "--port", h.port()}, strings.Fields(args)...)
 		res := run(t, ordinary(kax(asIs, args...)))
-		if res.code != code || slices.Contains(args, "--loopback") != strings.Contains(res.stdout, "2 more, of which it is not known") {
+		if res.code != code || slices.Contains(args, "--loopback") != strings.Contains(res.stdout, "Of 2 connections it is not known") {
 			t.Errorf("%v: %s", args, res)
 		}
 	}
@@ -466,16 +510,28 @@ func TestCompleteSockets(t *testing.T) {
 	h := openConn(t, prompt, noKeepalive)
 	pid, peer := strconv.Itoa(os.Getpid()), h.client.RemoteAddr().String()
 	for args, want := range map[string]string{
-		"sockets --pid":                pid + "\t",
-		"sockets --state":              "close-wait\n",
-		"sockets --sort":               "idle\n",
-		"sockets --with-keepalive":     "unknown\n",
-		"set --peer":                   peer + "\n",
-		"poke --pid":                   pid + "\t",
-		"get --peer":                   peer + "\n",
-		"get --pid " + pid + " --peer": peer + "\n",
+		"sockets --pid":                 pid + "\t",
+		"sockets --state":               "close-wait\n",
+		"sockets --sort":                "idle\n",
+		"sockets --with-keepalive":      "unknown\n",
+		"set --peer":                    peer + "\n",
+		"poke --pid":                    pid + "\t",
+		"get --peer":                    peer + "\n",
+		"get --pid " + pid + " --peer":  peer + "\n",
+		"get --pid " + pid + " --local": peer + "\n",
+		"get --pid " + pid + " --fd":    fmt.Sprintf("%d\tESTAB ", numberOf(t, h.client)),
+		"get":                           "",
+		"plan":                          "",
+		"dial":                          "",
+		"dial --source":                 "counters\n",
+		"dial --interface":              "lo\n",
+		"sockets --state established,":  "established,close-wait\n",
 	} {
-		res := run(t, kax(asIs, append(strings.Fields("__complete tcp "+args), "")...))
+		fields := append(strings.Fields("__complete tcp "+args), "")
+		if strings.HasSuffix(args, ",") {
+			fields = fields[:len(fields)-1]
+		}
+		res := run(t, kax(asIs, fields...))
 		if res.code != 0 || !strings.Contains(res.stdout, want) || !strings.HasSuffix(res.stdout, ":4\n") {
 			t.Errorf("%s: no %q: %s", args, want, res)
 		}
@@ -493,7 +549,7 @@ func TestSocketsAlone(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
 	res := run(t, kax(freshNet, "tcp", "sockets"))
-	if res.code != 0 || !strings.HasSuffix(res.stdout, "\n0 sockets: 0 with keepalive on, 0 off, 0 unknown\n") {
+	if res.code != 0 || res.stdout != "0 sockets: 0 with keepalive on, 0 off, 0 unknown\n" || res.stderr != "" {
 		t.Error(res)
 	}
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bufio"
+	"errors"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -63,7 +65,9 @@ func TestUsage(t *testing.T) {
 		{"tcp sockets --state open", 2, "close-wait", ""},
 		{"tcp sockets --sort size", 2, "local|peer|state", ""},
 		{"tcp sockets --with-keepalive maybe", 2, "on|off|unknown", ""},
-		{"tcp sockets --port 65536", 2, "--port", ""},
+		{"tcp sockets --port 65536", 2, "must be a port from 1 to 65535", ""},
+		{"tcp sockets --port 0", 2, "must be a port from 1 to 65535", ""},
+		{"tcp sockets --port http", 2, "must be a port from 1 to 65535", ""},
 		{"tcp sockets --refresh 0", 2, "above 0", ""},
 		{"tcp sockets --strict", 2, "--strict is for --cut-by", ""},
 		{"tcp sockets --loopback", 2, "--loopback is for --cut-by", ""},
@@ -79,6 +83,9 @@ func TestUsage(t *testing.T) {
 		{"tcp dial 127.0.0.1", 2, `"127.0.0.1": must be host:port`, ""},
 		{"tcp dial 127.0.0.1:70000", 2, "from 1 to 65535", ""},
 		{"tcp dial 127.0.0.1:0", 2, "from 1 to 65535", ""},
+		{"tcp dial 127.0.0.1:1 --only foo", 2, "window-probe-answer|retransmission|fin|rst", ""},
+		{"tcp dial 127.0.0.1:1 --only request", 2, "must be one of", ""},
+		{"tcp dial 127.0.0.1:1 --interface nope", 1, "--interface nope: no such interface", "this machine has lo"},
 		{"tcp dial 127.0.0.1:1 --connections 0", 2, "--connections: must be above 0", ""},
 		{"tcp dial 127.0.0.1:1 --connections -1", 2, "--connections: must be above 0", ""},
 		{"tcp dial 127.0.0.1:1 --keepidle 0", 2, "a whole number of seconds from 1 to 32767", ""},
@@ -120,7 +127,7 @@ func TestUsage(t *testing.T) {
 // An output that cannot be written is a failure, and no mistake in the usage.
 func TestFullOutput(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"version", "help", "completion bash", "http"} {
+	for _, args := range []string{"version", "help", "completion bash", "http", "tcp plan", "tcp sockets", "tcp plan --json"} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +139,48 @@ func TestFullOutput(t *testing.T) {
 		_ = cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != 1 {
 			t.Errorf("%s: exit code %d, %s", args, code, stderr.String())
+		}
+		if n := strings.Count(stderr.String(), "no space left"); n != 1 {
+			t.Errorf("%s: said %d times: %s", args, n, stderr.String())
+		}
+	}
+}
+
+// The help is for terminals of 80 columns.
+func TestHelpWidth(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"plan", "dial", "listen", "sockets", "get", "set", "poke"} {
+		res := run(t, kax(asIs, append(strings.Fields("tcp "+name), "--help")...))
+		for line := range strings.Lines(res.stdout) {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+	}
+}
+
+// A name that is not there is not one that nobody could be asked about.
+func TestDialHint(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]*net.DNSError{
+		"no such name": {Err: "no such host", Name: "x", IsNotFound: true},
+		"no answer":    {Err: "i/o timeout", Name: "x", IsTimeout: true},
+	} {
+		h := hinted{}
+		if err := dialHint(&net.OpError{Op: "dial", Err: d}); !errors.As(err, &h) || !strings.Contains(h.hint, want) {
+			t.Errorf("%v: %q", d, h.hint)
+		}
+	}
+}
+
+// A namespace of its own would be no help to who dials others.
+func TestDialWithoutPackets(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, args := range []string{"--source af_packet", "--write x.pcapng"} {
+		res := run(t, kax(bare, append([]string{"tcp", "dial", "127.0.0.1:1"}, strings.Fields(args)...)...))
+		if res.code != exitUnable || !strings.Contains(res.stderr, "(--packets)") || strings.Contains(res.stderr, "namespace") {
+			t.Errorf("%s: %s", args, res)
 		}
 	}
 }

@@ -22,9 +22,11 @@ type Socket struct {
 	Keepalive    *bool          `json:"keepalive,omitempty"`
 	*KeepaliveTimes
 	Unread string `json:"unread,omitempty"`
-	Cut    string `json:"cut,omitempty"`  // why the middlebox that was asked about would cut it
-	Fix    string `json:"fix,omitempty"`  // the command against that
-	Next   string `json:"next,omitempty"` // what the kernel will do, in words
+	Orphan bool   `json:"orphan,omitempty"` // no process has it open: it has no settings to be known
+	Busy   string `json:"busy,omitempty"`   // why the question does not arise now: the kernel is sending on it
+	Cut    string `json:"cut,omitempty"`    // why the middlebox that was asked about would cut it
+	Fix    string `json:"fix,omitempty"`    // the command against that
+	Next   string `json:"next,omitempty"`   // what the kernel will do, in words
 }
 
 // KeepaliveTimes are a socket's settings, where they could be read.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,16 +19,17 @@ type Sockets struct {
 	table   *table
 	total   int
 	on, off int
-	unread  reasons
+	unknown int
+	orphans int     // sockets that no process has open
+	unread  reasons // why settings could not be read, on or not
 }
 
 // NewSockets returns a view that writes to w.
 func NewSockets(w io.Writer, o Options) *Sockets {
 	return &Sockets{w: w, opts: o, table: newTable(
-		column{name: "state"}, column{name: "local"}, column{name: "peer"}, column{name: "keepalive"},
-		column{name: "timer"}, column{name: "left", right: true}, column{name: "probes", right: true},
-		column{name: "data", right: true}, column{name: "ack", right: true},
-		column{name: "pid", right: true}, column{name: "process"}, column{name: "fd", right: true}, column{name: "note"},
+		column{name: "state"}, column{name: "local"}, column{name: "peer"}, column{name: "process"},
+		column{name: "keepalive"}, column{name: "timer"}, column{name: "probes", right: true},
+		column{name: "data", right: true}, column{name: "ack", right: true}, column{name: "timeout", right: true},
 	)}
 }
 
@@ -40,41 +42,59 @@ func (v *Sockets) Record(r timeline.Record) error {
 }
 
 func (v *Sockets) row(s *timeline.Socket) {
-	t := v.table
-	t.put(s.State)
-	t.addr(s.Local)
-	t.addr(s.Peer)
-	t.keepalive(s)
-	t.put(s.Timer)
-	t.ago(s.Timer != "", s.Expires)
-	t.text = strconv.AppendInt(t.text, int64(s.ProbesOut), 10)
-	t.end()
-	t.ago(s.LastSent != nil || s.LastReceived != nil, since(s))
-	t.ago(s.LastAck != nil, value(s.LastAck))
-	t.owner(s)
-	t.put(note(s))
 	v.total++
+	why := 0
 	switch {
+	case s.Orphan:
+		v.orphans++
+	case s.KeepaliveTimes == nil:
+		why = v.unread.add(s.Unread)
+	}
+	switch {
+	case s.Orphan:
 	case s.Keepalive == nil:
-		v.unread.add(s.Unread)
+		v.unknown++
 	case *s.Keepalive:
 		v.on++
 	default:
 		v.off++
 	}
+	t := v.table
+	t.put(s.State)
+	t.addr(s.Local)
+	t.addr(s.Peer)
+	t.owner(s, v.opts.Uncut)
+	t.keepalive(s, why)
+	t.timer(s)
+	if s.ProbesOut > 0 {
+		t.text = strconv.AppendInt(t.text, int64(s.ProbesOut), 10)
+	}
+	t.end()
+	t.ago(s.LastSent != nil || s.LastReceived != nil, since(s))
+	t.ago(s.LastAck != nil, value(s.LastAck))
+	if k := s.KeepaliveTimes; k != nil && k.UserTimeout > 0 {
+		t.text = append(t.text, seconds(k.UserTimeout)...)
+	}
+	t.end()
 }
 
-// End writes the table and the totals.
+// End writes the table and the totals, and what the marks in it stand for.
 func (v *Sockets) End() error {
-	text := fmt.Sprintf("%s: %d with keepalive on, %d off, %d unknown", timeline.Count(v.total, "socket"), v.on, v.off, v.unread.total)
-	if v.unread.total > 0 {
-		text += " (" + v.unread.String() + ")"
+	text := fmt.Sprintf("%s: %d with keepalive on, %d off, %d unknown", timeline.Count(v.total, "socket"), v.on, v.off, v.unknown)
+	if v.orphans > 0 {
+		text += fmt.Sprintf(", %d without a process", v.orphans)
 	}
 	var b strings.Builder
 	v.opts.paragraph(&b, plain, "", text)
+	for i, why := range v.unread.names {
+		v.opts.paragraph(&b, plain, mark(i+1)+" ", fmt.Sprintf("%s (%d)", Clean(why), v.unread.count[why]))
+	}
 	_, err := v.w.Write(v.opts.write(v.table, strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")))
 	return err
 }
+
+// mark stands in a row for the reason why something is not known of it.
+func mark(n int) string { return "?" + strconv.Itoa(n) }
 
 // since is how long ago data went either way.
 func since(s *timeline.Socket) timeline.Seconds {
@@ -103,23 +123,34 @@ func (t *table) addr(a netip.AddrPort) {
 	t.end()
 }
 
-// owner puts three cells: process number, name and descriptor.
-func (t *table) owner(s *timeline.Socket) {
+// nameWidth is what a table has room for of a program's name: 15 characters,
+// unless there are some that have to be spelled out.
+const nameWidth = 24
+
+// owner puts "curl[1234] fd 5", and "+2" where two others have the socket too:
+// what get, set and poke are told it by.
+func (t *table) owner(s *timeline.Socket, uncut bool) {
 	if s.PID == 0 || s.FD == nil {
-		t.end()
-		t.end()
 		t.end()
 		return
 	}
-	t.text = strconv.AppendInt(t.text, int64(s.PID), 10)
-	t.end()
-	t.text = append(t.text, Clean(s.Process)...)
+	name := Clean(s.Process)
+	if !uncut {
+		name = cut(name, nameWidth)
+	}
+	t.text = fmt.Appendf(t.text, "%s[%d] fd %d", name, s.PID, *s.FD)
 	if len(s.Also) > 0 {
-		t.text = append(t.text, " +"...)
-		t.text = strconv.AppendInt(t.text, int64(len(s.Also)), 10)
+		t.text = fmt.Appendf(t.text, " +%d", len(s.Also))
 	}
 	t.end()
-	t.text = strconv.AppendInt(t.text, int64(*s.FD), 10)
+}
+
+// timer puts what runs, and what is left of it.
+func (t *table) timer(s *timeline.Socket) {
+	if s.Timer != "" {
+		t.text = append(t.text, Clean(strings.TrimSuffix(s.Timer, "-probe"))...)
+		t.text = appendShort(append(t.text, ' '), time.Duration(s.Expires))
+	}
 	t.end()
 }
 
@@ -130,60 +161,46 @@ func (t *table) ago(known bool, s timeline.Seconds) {
 	t.end()
 }
 
-// appendShort writes 12.4s, 2m5s, 1h59m50s or 3d4h.
+// appendShort writes 12.4s, 2m5s, 1h59m50s or 3d4h: measured times, as narrow as
+// a column wants them.
 func appendShort(b []byte, d time.Duration) []byte {
 	switch {
 	case d < 100*time.Second:
 		return append(strconv.AppendFloat(b, d.Seconds(), 'f', 1, 64), 's')
 	case d < 48*time.Hour:
-		return append(b, d.Round(time.Second).String()...)
+		return append(b, timeline.Clock(d.Round(time.Second))...)
 	}
 	h := int64(d.Round(time.Hour) / time.Hour)
 	b = append(strconv.AppendInt(b, h/24, 10), 'd')
 	return append(strconv.AppendInt(b, h%24, 10), 'h')
 }
 
-// keepalive puts "on 15s/15s/9" (idle, interval, count), "on" where only that is
-// known, "off", or "?".
-func (t *table) keepalive(s *timeline.Socket) {
+// keepalive puts "on 15s/15s/9" (idle, interval, count) or "off", and the mark of
+// the reason where that is not known.
+func (t *table) keepalive(s *timeline.Socket, why int) {
 	k := s.KeepaliveTimes
 	switch {
+	case s.Orphan:
 	case s.Keepalive == nil:
-		t.text = append(t.text, '?')
+		t.text = append(t.text, mark(why)...)
 	case !*s.Keepalive:
 		t.text = append(t.text, "off"...)
 	case k == nil:
-		t.text = append(t.text, "on ?"...)
+		t.text = append(append(t.text, "on "...), mark(why)...)
 	default:
-		t.text = append(append(t.text, "on "...), whole(k.Idle)...)
-		t.text = append(append(t.text, '/'), whole(k.Interval)...)
-		t.text = strconv.AppendInt(append(t.text, '/'), int64(k.Count), 10)
+		t.text = fmt.Appendf(t.text, "on %s/%s/%d", seconds(k.Idle), seconds(k.Interval), k.Count)
 	}
 	t.end()
 }
 
-// note is what a row has no column for: why something could not be read, or a
-// user timeout, which few sockets have.
-func note(s *timeline.Socket) string {
-	if k := s.KeepaliveTimes; k != nil && k.UserTimeout > 0 {
-		return "user timeout " + whole(k.UserTimeout)
-	}
-	return s.Unread
-}
-
-// whole writes seconds as sysctl does, with what they have behind the point.
-func whole(s timeline.Seconds) string {
-	return strconv.FormatFloat(time.Duration(s).Seconds(), 'f', -1, 64) + "s"
-}
-
 // reasons counts what could not be known, by why.
 type reasons struct {
-	total int
 	names []string // in the order in which they came
 	count map[string]int
 }
 
-func (r *reasons) add(why string) {
+// add returns the reason's number, from 1.
+func (r *reasons) add(why string) int {
 	if r.count == nil {
 		r.count = map[string]int{}
 	}
@@ -191,13 +208,5 @@ func (r *reasons) add(why string) {
 		r.names = append(r.names, why)
 	}
 	r.count[why]++
-	r.total++
-}
-
-func (r *reasons) String() string {
-	texts := make([]string, len(r.names))
-	for i, why := range r.names {
-		texts[i] = fmt.Sprintf("%d: %s", r.count[why], Clean(why))
-	}
-	return strings.Join(texts, "; ")
+	return slices.Index(r.names, why) + 1
 }

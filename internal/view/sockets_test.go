@@ -31,7 +31,7 @@ func everySocket() []timeline.Record {
 			Keepalive: pointer(true), KeepaliveTimes: &timeline.KeepaliveTimes{Idle: at1(15), Interval: at1(15), Count: 9, UserTimeout: at1(30)}},
 		{State: "ESTAB", Local: at("10.0.0.5:40001"), Peer: at("192.0.2.8:443"), UID: 33, Timer: "keepalive", Expires: at1(0), Keepalive: pointer(true), Unread: "another user's: needs root"},
 		{State: "ESTAB", Local: at("10.0.0.5:40002"), Peer: at("192.0.2.8:443"), UID: 33, Timer: "retransmit", Expires: at1(0.8), Unread: "another user's: needs root"},
-		{State: "TIME-WAIT", Local: at("[fe80::1%eth0]:40003"), Peer: at("[fe80::2%eth0]:443"), Timer: "time-wait", Expires: at1(59.96), Unread: "no process has it open"},
+		{State: "TIME-WAIT", Local: at("[fe80::1%eth0]:40003"), Peer: at("[fe80::2%eth0]:443"), Timer: "time-wait", Expires: at1(59.96), Unread: "no process has it open", Orphan: true},
 	} {
 		records = append(records, timeline.Record{Socket: &s})
 	}
@@ -43,9 +43,18 @@ func at1(s float64) timeline.Seconds { return timeline.Seconds(s * float64(time.
 func cutSockets() []timeline.Record {
 	records := everySocket()
 	header := &timeline.Header{Schema: 1, Command: "tcp sockets", Settings: timeline.Settings{CutBy: at1(350)}}
-	records[0].Socket.Cut, records[0].Socket.Fix = "first probe after up to 7274 s", "kax tcp set --pid 1234 --fd 5 --keepidle 343"
+	records[0].Socket.Cut, records[0].Socket.Fix = "first probe after up to 2h1m14.496s", "kax tcp set --pid 1234 --fd 5 --keepidle 343"
 	records[1].Socket.Cut = "keepalive off"
-	return append([]timeline.Record{{Header: header}}, records[0], records[1], records[3])
+	records[4].Socket.Busy = "data is in flight"
+	return append([]timeline.Record{{Header: header}}, records[0], records[1], records[3], records[4])
+}
+
+// leftOut is a machine with connections within it only, but for one that may not
+// be read.
+func leftOut() []timeline.Record {
+	records := cutSockets()
+	records[0].Header.Settings.LoopbackLeftOut = 3
+	return []timeline.Record{records[0], records[3]}
 }
 
 type ending interface {
@@ -79,10 +88,14 @@ func cuts(o view.Options) func(*bytes.Buffer) ending {
 func TestSocketTables(t *testing.T) {
 	for name, got := range map[string]string{
 		"sockets":       table(t, sockets(view.Options{Width: 80, Uncut: true}), everySocket()),
+		"sockets-140":   table(t, sockets(view.Options{Width: 140}), everySocket()),
+		"sockets-idle":  table(t, sockets(view.Options{Width: 80}), everySocket()[1:3]),
 		"sockets-80":    table(t, sockets(view.Options{Width: 80}), everySocket()),
 		"sockets-color": table(t, sockets(view.Options{Width: 80, Color: true}), everySocket()),
 		"sockets-none":  table(t, sockets(view.Options{Width: 80}), nil),
 		"cut":           table(t, cuts(view.Options{Width: 80}), cutSockets()),
+		"cut-pipe":      table(t, cuts(view.Options{Width: 80, Uncut: true}), cutSockets()),
+		"cut-left-out":  table(t, cuts(view.Options{Width: 80}), leftOut()),
 		"cut-none":      table(t, cuts(view.Options{Width: 80}), cutSockets()[:1]),
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name+".txt", []byte(got)) })
@@ -98,6 +111,9 @@ func TestSocketsFit(t *testing.T) {
 			plain := strings.NewReplacer("\x1b[H", "", "\x1b[K", "", "\x1b[J", "").Replace(got)
 			lines := strings.Split(strings.TrimSuffix(plain, "\n"), "\n")
 			for _, line := range lines {
+				if strings.HasSuffix(line, "…") {
+					t.Errorf("cut: %s", line)
+				}
 				if n := utf8.RuneCountInString(line); n > width {
 					t.Errorf("%d columns of %d: %s", n, width, line)
 				}

@@ -62,6 +62,14 @@ func render(t testing.TB, k kind, o view.Options, records []timeline.Record) []b
 	return out.Bytes()
 }
 
+// A run in which nothing happened has no table, and no blank line behind it.
+func TestNothingHappened(t *testing.T) {
+	got := string(render(t, lanes, view.Options{Width: 80, TCPOnly: true}, []timeline.Record{{Summary: &timeline.Summary{}}}))
+	if got != "\n0 connections, 0 probes, 0 answered\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestGolden(t *testing.T) {
 	for _, test := range []struct {
 		file string
