@@ -3,6 +3,7 @@ package tcpka
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -34,25 +35,25 @@ func (w Window) plus(o Window, n int) Window {
 // A Plan predicts what Linux does with an idle connection: net/ipv4/tcp_timer.c
 // (tcp_keepalive_timer) on the timer wheel of kernel/time/timer.c. It takes
 // answers to come at once, nothing to be sent, and the peer's window to be open.
+// The zero Plan is of no use: [NewPlan] makes one.
 type Plan struct {
 	settings Settings
 	wheel    wheel
 }
 
 // NewPlan makes the plan of a socket with keepalive on and every time and the
-// count given, as [Get] reads them. hz is the kernel's timer ticks a second;
-// [HZ] finds it.
+// count given, as [Get] reads them: from a sysctl they may be beyond what [Set]
+// takes. hz is the kernel's timer ticks a second; [HZ] finds it.
 func NewPlan(s Settings, hz int) (Plan, error) {
 	switch {
 	case !s.Enabled:
 		return Plan{}, errors.New("plan: keepalive is off")
-	case s.Idle == 0 || s.Interval == 0 || s.Count == 0:
+	case s.Idle <= 0 || s.Interval <= 0 || s.Count <= 0 || s.UserTimeout < 0 && s.UserTimeout != NoUserTimeout:
 		return Plan{}, fmt.Errorf("plan: keepidle, keepintvl and keepcnt are needed, and there is: %v", s)
+	case s.Idle%time.Second != 0 || s.Interval%time.Second != 0:
+		return Plan{}, fmt.Errorf("plan: keepidle and keepintvl are whole seconds: %w", syscall.EINVAL)
 	case hz < MinHZ || hz > MaxHZ:
 		return Plan{}, &RangeError{"hz", hz, fmt.Sprintf("from %d to %d", MinHZ, MaxHZ)}
-	}
-	if err := s.Validate(); err != nil {
-		return Plan{}, fmt.Errorf("plan: %w", err)
 	}
 	return Plan{s, wheel(hz)}, nil
 }
@@ -165,8 +166,11 @@ func (p Plan) Next(heard, probed time.Time) (earliest, latest time.Time) {
 }
 
 // IdleBelow is the longest idle time, in whole seconds, whose probe goes before
-// limit in any case; false says that there is none.
+// limit in any case; false says that there is none, or no such hz.
 func IdleBelow(limit time.Duration, hz int) (time.Duration, bool) {
+	if hz < MinHZ || hz > MaxHZ {
+		return 0, false
+	}
 	w := wheel(hz)
 	for d := min(limit.Truncate(time.Second), MaxTime); d >= MinTime; d -= time.Second {
 		if w.after(d).Latest < limit {

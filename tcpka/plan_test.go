@@ -193,6 +193,75 @@ func TestPlanHoldsForEveryPhase(t *testing.T) {
 	}
 }
 
+// And so does when a peer is given up, whatever was heard from it before.
+func TestPlanOfDeathHoldsForEveryPhase(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 1000 {
+		hz := []int{100, 250, 300, 1000}[random.IntN(4)]
+		idle, interval, count := 1+random.IntN(60), 1+random.IntN(60), 1+random.IntN(5)
+		if random.IntN(4) == 0 {
+			idle += random.IntN(1500)
+		}
+		var limit time.Duration
+		if random.IntN(3) > 0 {
+			limit = time.Duration(1+random.IntN(300_000)) * time.Millisecond
+		}
+		p := plan(t, hz, idle, interval, count, limit)
+		at, least, most := p.Death()
+		jiffy := time.Second / time.Duration(hz)
+		for range 60 {
+			s := simulated{idle: int64(idle * hz), interval: int64(interval * hz), now: int64(random.IntN(1 << 24))}
+			s.heard = s.now
+			timer := s.idle
+			for range random.IntN(4) { // probes that are answered
+				s.probe(timer)
+				s.heard, timer = s.now, s.interval
+			}
+			probes := 0
+			for {
+				s.probe(timer)
+				timer = s.interval
+				elapsed := time.Duration(s.now-s.heard) * time.Second / time.Duration(hz)
+				if limit > 0 && elapsed >= limit && probes > 0 || limit == 0 && probes >= count {
+					break
+				}
+				probes++
+			}
+			after := time.Duration(s.now-s.heard) * time.Second / time.Duration(hz)
+			if after < at.Earliest-jiffy || after > at.Latest+jiffy || probes < least || probes > most {
+				t.Fatalf("hz %d, %v: dead after %v and %d probes, planned %v and %d to %d", hz, p.Settings(), after, probes, at, least, most)
+			}
+		}
+	}
+}
+
+// The windows of a death are no wider than the timers make them.
+func TestPlanOfDeathIsTight(t *testing.T) {
+	for _, tc := range []struct {
+		userTimeout time.Duration
+		want        tcpka.Window
+		least, most int
+	}{
+		{0, tcpka.Window{Earliest: seconds(6.096), Latest: seconds(6.16)}, 5, 5},
+		{2500 * time.Millisecond, tcpka.Window{Earliest: seconds(3.024), Latest: seconds(3.088)}, 2, 2},
+		{3050 * time.Millisecond, tcpka.Window{Earliest: seconds(3.05), Latest: seconds(4.082)}, 2, 3},
+	} {
+		at, least, most := plan(t, 250, 1, 1, 5, tc.userTimeout).Death()
+		if at != tc.want || least != tc.least || most != tc.most {
+			t.Errorf("user timeout %v: %v and %d to %d probes, want %v and %d to %d", tc.userTimeout, at, least, most, tc.want, tc.least, tc.most)
+		}
+	}
+}
+
+// After an answered probe an interval longer than the idle time has to pass.
+func TestPlanNextAfterAnAnswer(t *testing.T) {
+	start := time.Unix(1e9, 0)
+	earliest, latest := plan(t, 250, 2, 10, 9, 0).Next(start.Add(time.Millisecond), start)
+	if earliest.Sub(start) != 10*time.Second || latest.Sub(start) != seconds(10.256) {
+		t.Errorf("%v to %v, want 10s to 10.256s", earliest.Sub(start), latest.Sub(start))
+	}
+}
+
 func TestPlanRefuses(t *testing.T) {
 	good := tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 1}
 	for name, change := range map[string]func(*tcpka.Settings, *int){

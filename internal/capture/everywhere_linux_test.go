@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -114,4 +115,35 @@ func syn(live *capture.Live) (capture.Packet, error) {
 	}
 	p.Data = []byte(string(p.Data))
 	return p, nil
+}
+
+// The packets of a tunnel are no Ethernet frames: it is better to be told.
+func TestTunnelIsRefused(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		// tun.rst: an interface of raw IP packets, as long as this is open.
+		tun, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+		need.Permission(t, "open /dev/net/tun", err)
+		defer tun.Close()
+		req, err := unix.NewIfreq("t0")
+		if err != nil {
+			return err
+		}
+		req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		if err := unix.IoctlIfreq(int(tun.Fd()), unix.TUNSETIFF, req); err != nil {
+			return err
+		}
+		if capture.Ethernet("t0") || !capture.Ethernet("lo") {
+			t.Error("t0 is taken for Ethernet, or lo is not")
+		}
+		live, err := capture.OpenLive()
+		if err != nil {
+			return err
+		}
+		defer live.Close()
+		if err := live.Start(capture.Filter{Interface: "t0", Port: 80}); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("capture on a tunnel: %v", err)
+		}
+		return nil
+	})
 }

@@ -54,6 +54,9 @@ func (l *Live) Start(f Filter) error {
 		if err != nil {
 			return fmt.Errorf("capture on %s: %w", name, err)
 		}
+		if !Ethernet(name) {
+			return fmt.Errorf("capture on %s: %w: it carries no Ethernet frames", name, errors.ErrUnsupported)
+		}
 		index = ifi.Index
 	}
 	loopback, err := loopbackIndex()
@@ -71,6 +74,25 @@ func (l *Live) Start(f Filter) error {
 		return fmt.Errorf("capture on %s: bind: %w", name, err)
 	}
 	return nil
+}
+
+// Ethernet reports whether an interface carries Ethernet frames, as far as is
+// known: tunnels and the like do not (linux/if_arp.h).
+func Ethernet(name string) bool {
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return true
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	if unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, req) != nil {
+		return true
+	}
+	hatype := req.Uint16() // sa_family of ifr_hwaddr (netdevice(7))
+	return hatype == arphrdEther || hatype == arphrdLoopback
 }
 
 // loopbackIndex is lo's index, or 0 where there is none.

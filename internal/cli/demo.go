@@ -162,6 +162,8 @@ func listenAddress(addr string, ipv6 bool) (network, address string, err error) 
 // dialHint says what to do where nobody answers.
 func dialHint(err error) error {
 	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return withHint(err, "--source counters does without packets")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return withHint(err, "nothing listens there; kax tcp listen does, or kax http serve")
 	}

@@ -46,7 +46,7 @@ func meet(t *testing.T, pid int, conn net.Conn) *foreign {
 	here := conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	var found *sockets.Borrowed
 	eventually(t, "has the connection", func() bool {
-		all, _, err := p.Sockets()
+		all, _, _, err := p.Sockets(func(*sockets.Borrowed) bool { return true })
 		need.Permission(t, "borrow another program's sockets", err)
 		for _, b := range all {
 			if peer, err := b.Peer(); err == nil && peer == netip.AddrPortFrom(here.Addr().Unmap(), here.Port()) {

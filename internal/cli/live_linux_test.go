@@ -455,7 +455,7 @@ func TestVanishingProcess(t *testing.T) {
 	_ = server.Process.Kill()
 	_ = server.Wait()
 	_, borrowErr := p.Borrow(3)
-	_, _, socketsErr := p.Sockets()
+	_, _, _, socketsErr := p.Sockets(func(*sockets.Borrowed) bool { return true })
 	_, uidErr := p.UID()
 	for _, err := range []error{borrowErr, socketsErr, uidErr} {
 		if err == nil || !strings.HasSuffix(err.Error(), "no such process") {

@@ -253,7 +253,7 @@ func (f *socketsFlags) show(list []*sockets.Socket, v view.View) (problem bool, 
 		rec := r.fill(s)
 		why, fix := "", ""
 		if s.Read() {
-			if why, fix = cut(s.Settings, f.cutBy, hz); why == "" {
+			if why, fix = cut(s, f.cutBy, hz); why == "" {
 				continue
 			}
 		}
@@ -287,7 +287,8 @@ func busy(s *sockets.Socket) string {
 
 // cut says why a middlebox that forgets connections after limit would forget one
 // with these settings, and which flags would keep it.
-func cut(s tcpka.Settings, limit time.Duration, hz int) (why, fix string) {
+func cut(socket *sockets.Socket, limit time.Duration, hz int) (why, fix string) {
+	s := socket.Settings
 	plan, err := tcpka.NewPlan(s, hz)
 	switch {
 	case !s.Enabled:
@@ -298,6 +299,10 @@ func cut(s tcpka.Settings, limit time.Duration, hz int) (why, fix string) {
 		why = "first probe after up to " + timeline.Clock(plan.First().Latest)
 	case plan.Silence() >= limit:
 		why = "probes up to " + timeline.Clock(plan.Silence()) + " apart"
+	case socket.Timer == sockets.KeepaliveTimer && socket.Ack != sockets.Never && socket.Ack+socket.Expires >= limit:
+		// It was set before the settings changed: a sysctl moves no timer, and
+		// turning keepalive on starts a full idle time.
+		why = "its timer still has " + timeline.Clock(socket.Expires) + " to go"
 	default:
 		return "", ""
 	}

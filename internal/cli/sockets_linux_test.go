@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kax/internal/need"
+	"kax/internal/sockets"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -286,7 +287,7 @@ func TestCutFix(t *testing.T) {
 	t.Parallel()
 	for limit := 2 * time.Second; limit < 9000*time.Second; limit += 977 * time.Millisecond {
 		for _, s := range []tcpka.Settings{slow, prompt, rareInVain, {Idle: 7200 * time.Second, Interval: 75 * time.Second, Count: 9}} {
-			why, fix := cut(s, limit, 250)
+			why, fix := cut(&sockets.Socket{Settings: s}, limit, 250)
 			if why == "" || fix == "" {
 				if why == "" != (fix == "") {
 					t.Fatalf("%v by %v: %q, %q", s, limit, why, fix)
@@ -298,7 +299,7 @@ func TestCutFix(t *testing.T) {
 				t.Fatal(fix, err)
 			}
 			fixed.Enabled, fixed.Idle, fixed.Interval = true, time.Duration(idle)*time.Second, time.Duration(interval)*time.Second
-			if why, _ := cut(fixed, limit, 250); why != "" {
+			if why, _ := cut(&sockets.Socket{Settings: fixed}, limit, 250); why != "" {
 				t.Fatalf("%v by %v: %q leaves %q", s, limit, fix, why)
 			}
 		}

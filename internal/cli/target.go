@@ -100,25 +100,19 @@ func (f *targetFlags) open(a *app, cmd *cobra.Command) (t *target, err error) {
 		t.sockets = append(t.sockets, b)
 		return t, nil
 	}
-	all, multipath, err := p.Sockets()
+	found, all, multipath, err := p.Sockets(matches)
+	t.sockets = found
 	if err != nil {
 		return t, t.refused(err)
 	}
 	if multipath > 0 {
 		fmt.Fprintf(a.stderr, "kax: %s of %s left out: kax reaches plain TCP only\n", timeline.Count(multipath, "MPTCP socket"), t)
 	}
-	for _, b := range all {
-		if matches(b) {
-			t.sockets = append(t.sockets, b)
-		} else {
-			_ = b.Close()
-		}
-	}
 	switch n := len(t.sockets); {
-	case n == 0 && len(all) == 0:
+	case n == 0 && all == 0:
 		return t, fmt.Errorf("%s has no TCP socket", t)
 	case n == 0:
-		return t, fmt.Errorf("none of the %s of %s matches", timeline.Count(len(all), "TCP socket"), t)
+		return t, fmt.Errorf("none of the %s of %s matches", timeline.Count(all, "TCP socket"), t)
 	case n > 1 && !f.all:
 		return t, several(t.sockets, cmd.Flags().Lookup("all") != nil)
 	}

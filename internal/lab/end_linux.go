@@ -18,7 +18,7 @@ func awaitEnd(c syscall.Conn) timeline.Death {
 	if err != nil {
 		return timeline.Death{Text: err.Error()}
 	}
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, 2<<10) // one for each connection
 	err = rc.Read(func(fd uintptr) bool {
 		for {
 			events := pollNow(fd)

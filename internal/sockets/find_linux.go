@@ -10,10 +10,12 @@ import (
 	"strings"
 )
 
-// Sockets borrows every TCP socket of the process, by descriptor. A socket with
-// several descriptors is there once, with the lowest. MPTCP sockets are counted
-// only.
-func (p *Process) Sockets() (found []*Borrowed, multipath int, err error) {
+// Sockets borrows the TCP sockets of the process that match, in the order of
+// their descriptors, and gives the others back at once: a process may have more
+// than kax may open. A socket with several descriptors is there once, with the
+// lowest. The rest are counted: how many TCP sockets there are, and how many
+// MPTCP ones, which are never borrowed.
+func (p *Process) Sockets(match func(*Borrowed) bool) (found []*Borrowed, all, multipath int, err error) {
 	defer func() {
 		if err != nil {
 			CloseAll(found)
@@ -23,9 +25,9 @@ func (p *Process) Sockets() (found []*Borrowed, multipath int, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd", p.PID)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
+		return nil, 0, 0, fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
 	} else if err != nil {
-		return nil, 0, fmt.Errorf("process %d: descriptors: %w", p.PID, errors.Unwrap(err))
+		return nil, 0, 0, fmt.Errorf("process %d: descriptors: %w", p.PID, errors.Unwrap(err))
 	}
 	var numbers []int
 	for _, e := range entries {
@@ -48,10 +50,15 @@ func (p *Process) Sockets() (found []*Borrowed, multipath int, err error) {
 		if errors.Is(err, ErrNoFD) || errors.Is(err, ErrNotTCP) {
 			continue
 		} else if err != nil {
-			return found, multipath, err
+			return found, all, multipath, err
 		}
 		seen[link] = true
-		found = append(found, b)
+		all++
+		if match(b) {
+			found = append(found, b)
+		} else {
+			_ = b.Close()
+		}
 	}
-	return found, multipath, nil
+	return found, all, multipath, nil
 }

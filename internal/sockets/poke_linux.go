@@ -41,7 +41,7 @@ func (b *Borrowed) Poke(ctx context.Context, wait time.Duration, force bool) (Ou
 		o.Result = Reset
 	case now.State == Closed:
 		o.Dead = true
-	case now.Quiet() < before.Quiet():
+	case now.heardSince(before):
 		o.Result, o.After = Answered, time.Since(silent)
 	default:
 		return o, err
@@ -70,10 +70,15 @@ func (b *Borrowed) probe(ctx context.Context, force bool) (before, now Status, s
 	return before, now, silent, err
 }
 
-// silentSince reports that the peer has not been heard since before: Quiet only
-// grows otherwise. A RST is heard too, and closes the socket.
+// heardSince reports that the peer has been heard since before: by when, not
+// for how long, since much time may pass between two readings.
+func (s Status) heardSince(before Status) bool {
+	return s.at.Add(-s.Quiet()).Sub(before.at.Add(-before.Quiet())) > tcpka.MinTime/2
+}
+
+// silentSince reports the opposite. A RST is heard too, and closes the socket.
 func (s Status) silentSince(before Status) bool {
-	return s.State != Closed && s.Quiet() >= before.Quiet()
+	return s.State != Closed && !s.heardSince(before)
 }
 
 // provoke makes the kernel send a probe and puts the settings back as soon as it
@@ -86,10 +91,10 @@ func (b *Borrowed) provoke(ctx context.Context, old tcpka.Settings, before Statu
 			err = errors.Join(err, fmt.Errorf("put the settings back (%v): %w", old, restoreErr))
 		}
 	}()
+	start := time.Now()
 	if err := b.arm(old, before); err != nil {
 		return Status{}, time.Time{}, err
 	}
-	start := time.Now()
 	for {
 		// An answer that is here already has set the count of unanswered
 		// probes back.

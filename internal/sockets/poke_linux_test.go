@@ -22,6 +22,10 @@ func onFor(idle time.Duration) tcpka.Settings {
 var kinds = map[string]tcpka.Settings{
 	"on":  onFor(time.Minute),
 	"off": {Idle: time.Minute, Interval: 50 * time.Second, Count: 9},
+	// Turned on for a moment, these would probe at once, or be taken for what
+	// the poke has set.
+	"off, idle for 1s": {Idle: time.Second, Interval: 50 * time.Second, Count: 9},
+	"off, idle for 2s": {Idle: 2 * time.Second, Interval: 50 * time.Second, Count: 9},
 }
 
 // poke pokes a pair once it is quiet enough.

@@ -40,7 +40,9 @@ func (*Process) DefaultIdle() (time.Duration, error) { return 0, unsupported() }
 func (*Process) Borrow(int) (*Borrowed, error) { return nil, unsupported() }
 
 // Sockets is Linux's.
-func (*Process) Sockets() ([]*Borrowed, int, error) { return nil, 0, unsupported() }
+func (*Process) Sockets(func(*Borrowed) bool) ([]*Borrowed, int, int, error) {
+	return nil, 0, 0, unsupported()
+}
 
 // FD is Linux's.
 func (*Borrowed) FD() uintptr { return ^uintptr(0) }

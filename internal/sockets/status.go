@@ -13,6 +13,7 @@ type Status struct {
 	Unsent       int           // bytes that wait to be sent
 	PeerWindow   int           // bytes that the peer has room for
 
+	at     time.Time // just before the reading
 	segsIn uint32
 	moved  uint64 // bytes of data received and acknowledged, ever
 }

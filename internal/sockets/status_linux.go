@@ -10,11 +10,12 @@ import (
 // Status reads TCP_INFO. It never reads SO_ERROR: that would take the error
 // away from the socket's owner (socket(7)).
 func (b *Borrowed) Status() (Status, error) {
+	at := time.Now()
 	info, err := unix.GetsockoptTCPInfo(b.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return Status{}, fmt.Errorf("process %d, descriptor %d: TCP_INFO: %w", b.PID, b.Number, err)
 	}
-	s := Status{State: State(info.State)}
+	s := Status{State: State(info.State), at: at}
 	if s.State == Listen { // the rest means other things there (tcp_get_info)
 		return s, nil
 	}

@@ -50,6 +50,9 @@ func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofSe
 	t.emit(Record{Death: &d})
 }
 
+// deathSlack is what a busy machine may add to a death.
+const deathSlack = 100 * time.Millisecond
+
 // gaveUp says what it took until the kernel gave a peer up.
 func (t *Tracker) gaveUp(c *conn, side int, d Death) string {
 	text := fmt.Sprintf("#%d ended %s after the peer was last heard, with %s unanswered",
@@ -64,7 +67,7 @@ func (t *Tracker) gaveUp(c *conn, side int, d Death) string {
 		probes += fmt.Sprintf(" to %d", most)
 	}
 	verdict := ", as planned"
-	if d.Unanswered < least || d.Unanswered > most || time.Duration(d.Quiet) < at.Earliest {
+	if d.Unanswered < least || d.Unanswered > most || time.Duration(d.Quiet) < at.Earliest || time.Duration(d.Quiet) > at.Latest+deathSlack {
 		verdict = ", not as planned"
 	}
 	return text + fmt.Sprintf("%s: %s, after %s.", verdict, probes, (&span{n: 2, min: at.Earliest, max: at.Latest}).String())

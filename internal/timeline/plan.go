@@ -64,8 +64,11 @@ func NewPlan(asked, effective tcpka.Settings, hz int) (*Plan, error) {
 	out.Silence = Seconds(p.Silence())
 	out.PerHour = &Range{perHour(every.Latest), perHour(every.Earliest)}
 	out.Probes = &Range{float64(least), float64(most)}
-	// It may have gone just after it was heard, or just before a probe.
-	out.Vanished = window(tcpka.Window{Earliest: death.Earliest - p.Silence(), Latest: death.Latest})
+	// It may have gone just after it was heard, or just before a probe; how late
+	// that one was the rest has in common with it.
+	out.Vanished = window(tcpka.Window{
+		Earliest: p.Unanswered(least+1).Earliest - p.Unanswered(1).Earliest, Latest: death.Latest,
+	})
 	for n := range min(most, tcpka.MaxCount) {
 		out.Unanswered = append(out.Unanswered, *window(p.Unanswered(n + 1)))
 	}

@@ -32,7 +32,7 @@ func TestNewPlan(t *testing.T) {
 		},
 		Probes:   &timeline.Range{Min: 2, Max: 2},
 		Death:    &timeline.Window{Earliest: ms(3024), Latest: ms(3088)},
-		Vanished: &timeline.Window{Earliest: ms(1992), Latest: ms(3088)},
+		Vanished: &timeline.Window{Earliest: ms(2024), Latest: ms(3088)},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)

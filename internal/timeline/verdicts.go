@@ -22,8 +22,11 @@ func (t *Tracker) verdicts() []string {
 	say(t.probed())
 	say(t.unprobed())
 	say(t.idledOut())
-	for _, death := range t.deaths {
+	for _, death := range t.deaths[:min(len(t.deaths), maxDeaths)] {
 		say(death)
+	}
+	if more := len(t.deaths) - maxDeaths; more > 0 {
+		say(Count(more, "more connection") + " ended like that: each has its record.")
 	}
 	if t.planned != (planned{}) {
 		say(t.asPlanned())
@@ -39,6 +42,9 @@ func (t *Tracker) verdicts() []string {
 	}
 	return v
 }
+
+// maxDeaths is how many of the same kind are enough.
+const maxDeaths = 3
 
 // maxVerdicts is how many sentences a reader takes in.
 const maxVerdicts = 6
