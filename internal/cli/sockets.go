@@ -15,6 +15,7 @@ import (
 
 	"kax/internal/sockets"
 	"kax/internal/timeline"
+	"kax/internal/times"
 	"kax/internal/view"
 	"kax/tcpka"
 )
@@ -296,13 +297,13 @@ func cut(socket *sockets.Socket, limit time.Duration, hz int) (why, fix string) 
 	case err != nil:
 		why = err.Error() // a value out of the range that any kernel takes
 	case plan.First().Latest >= limit:
-		why = "first probe after up to " + timeline.Clock(plan.First().Latest)
+		why = "first probe after up to " + times.Clock(plan.First().Latest)
 	case plan.Silence() >= limit:
-		why = "probes up to " + timeline.Clock(plan.Silence()) + " apart"
+		why = "probes up to " + times.Clock(plan.Silence()) + " apart"
 	case socket.Timer == sockets.KeepaliveTimer && socket.Ack != sockets.Never && socket.Ack+socket.Expires >= limit:
 		// It was set before the settings changed: a sysctl moves no timer, and
 		// turning keepalive on starts a full idle time.
-		why = "its timer still has " + timeline.Clock(socket.Expires) + " to go"
+		why = "its timer still has " + times.Clock(socket.Expires) + " to go"
 	default:
 		return "", ""
 	}

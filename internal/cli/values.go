@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"kax/internal/timeline"
+	"kax/internal/times"
 	"kax/tcpka"
 )
 
@@ -64,7 +64,7 @@ func duration(d *time.Duration, check func(time.Duration) error) value {
 			if *d == 0 {
 				return "" // no default to show
 			}
-			return timeline.Clock(*d)
+			return times.Clock(*d)
 		},
 		set: func(s string) error {
 			v, err := parseDuration(s)
@@ -91,7 +91,7 @@ func durations(ds *[]time.Duration) value {
 		get: func() string {
 			texts := make([]string, len(*ds))
 			for i, d := range *ds {
-				texts[i] = timeline.Clock(d)
+				texts[i] = times.Clock(d)
 			}
 			return strings.Join(texts, ",")
 		},

@@ -12,6 +12,7 @@ import (
 
 	"kax/httpka"
 	"kax/internal/timeline"
+	"kax/internal/times"
 	"kax/tcpka"
 )
 
@@ -129,7 +130,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		}
 	}
 
-	terms := fmt.Sprintf("the server's idle timeout is %s", timeline.Clock(d.IdleTimeout))
+	terms := fmt.Sprintf("the server's idle timeout is %s", times.Clock(d.IdleTimeout))
 	if d.NoReuse {
 		terms = "the client asks to close after each"
 	}
@@ -150,7 +151,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		s.step("idle", "nothing to wait for: without reuse no connection is left open")
 		return nil
 	}
-	s.step("idle", "nobody asks any more, and the server waits for its idle timeout, %s", timeline.Clock(d.IdleTimeout))
+	s.step("idle", "nobody asks any more, and the server waits for its idle timeout, %s", times.Clock(d.IdleTimeout))
 	_ = client.Wait(ctx) // ends with ctx, if not with the connection
 	return nil
 }
@@ -179,7 +180,7 @@ func list(pauses []time.Duration) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += timeline.Clock(p)
+		text += times.Clock(p)
 	}
 	return text
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kax/internal/times"
 )
 
 // verdicts says what the run has shown: sentences that the records bear out,
@@ -222,10 +224,10 @@ func (t *Tracker) unprobed() string {
 	}
 	if longest > time.Duration(idle) {
 		return fmt.Sprintf("No probe was seen, although a connection was quiet for %s and keepidle was %s.",
-			Brief(longest), Clock(time.Duration(idle)))
+			Brief(longest), times.Clock(time.Duration(idle)))
 	}
 	return fmt.Sprintf("No probe was sent: the kernel waits for %s of quiet (keepidle), and no connection was quiet for longer than %s.",
-		Clock(time.Duration(idle)), Brief(longest))
+		times.Clock(time.Duration(idle)), Brief(longest))
 }
 
 // idledOut speaks of the server's idle timeout, and of what did not hold it up.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kax/internal/timeline"
+	"kax/internal/times"
 )
 
 // Cut shows the connections that a middlebox would cut silently, each with what
@@ -82,7 +83,7 @@ func (v *Cut) End() error {
 		b.WriteString(p.String())
 	}
 	write(fmt.Sprintf("%s would be cut silently by an idle timeout of %s",
-		timeline.Count(v.cut.total, "established connection"), timeline.Clock(v.limit)), &v.cut)
+		timeline.Count(v.cut.total, "established connection"), times.Clock(v.limit)), &v.cut)
 	if n := v.busy.total; n > 0 {
 		b.WriteByte('\n')
 		write(fmt.Sprintf("%d more %s busy: the kernel is sending on %s", n, be(n), them(n)), &v.busy)

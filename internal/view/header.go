@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kax/internal/timeline"
+	"kax/internal/times"
 )
 
 // labelWidth is the header's first column.
@@ -81,7 +82,7 @@ func options(k timeline.KeepaliveOptions) string {
 }
 
 // seconds writes a time that was asked for, or predicted.
-func seconds(s timeline.Seconds) string { return timeline.Clock(time.Duration(s)) }
+func seconds(s timeline.Seconds) string { return times.Clock(time.Duration(s)) }
 
 func pauses(ps []timeline.Seconds) string {
 	if len(ps) == 0 {

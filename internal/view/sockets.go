@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kax/internal/timeline"
+	"kax/internal/times"
 )
 
 // Sockets shows socket records as a table, when its end is told.
@@ -168,7 +169,7 @@ func appendShort(b []byte, d time.Duration) []byte {
 	case d < 100*time.Second:
 		return append(strconv.AppendFloat(b, d.Seconds(), 'f', 1, 64), 's')
 	case d < 48*time.Hour:
-		return append(b, timeline.Clock(d.Round(time.Second))...)
+		return append(b, times.Clock(d.Round(time.Second))...)
 	}
 	h := int64(d.Round(time.Hour) / time.Hour)
 	b = append(strconv.AppendInt(b, h/24, 10), 'd')

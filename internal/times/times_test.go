@@ -1,12 +1,14 @@
-package timeline_test
+package times_test
 
 import (
 	"math"
 	"testing"
 	"time"
 
-	"kax/internal/timeline"
+	"kax/internal/times"
 )
+
+const us = time.Microsecond
 
 func TestBrief(t *testing.T) {
 	for _, test := range []struct {
@@ -39,7 +41,7 @@ func TestBrief(t *testing.T) {
 		{2*time.Hour + 600*time.Millisecond, "2h0m1s"},
 		{math.MinInt64, "-2562047h47m16.854775807s"},
 	} {
-		if got := timeline.Brief(test.d); got != test.want {
+		if got := times.Brief(test.d); got != test.want {
 			t.Errorf("Brief(%d) = %q, want %q", test.d, got, test.want)
 		}
 	}
@@ -64,7 +66,7 @@ func TestClock(t *testing.T) {
 		{7331072 * time.Millisecond, "2h2m11.072s"},
 		{-2 * time.Hour, "-2h"},
 	} {
-		got := timeline.Clock(test.d)
+		got := times.Clock(test.d)
 		if back, err := time.ParseDuration(got); got != test.want || err != nil || back != test.d.Round(time.Millisecond) {
 			t.Errorf("Clock(%d) = %q, want %q", test.d, got, test.want)
 		}
