@@ -9,6 +9,7 @@ import (
 
 	"kax/internal/sockets"
 	"kax/internal/timeline"
+	"kax/internal/times"
 	"kax/tcpka"
 )
 
@@ -106,7 +107,7 @@ func pokeNote(p *sockets.Process, s tcpka.Settings, o sockets.Outcome) string {
 		note = join(note, "data crossed the connection meanwhile")
 	}
 	if idle, err := p.DefaultIdle(); err != nil || idle == s.Idle {
-		note = join(note, fmt.Sprintf("if its keepidle, %v, was only that of the sysctl tcp_keepalive_time, it is the socket's own now", s.Idle))
+		note = join(note, fmt.Sprintf("if its keepidle, %v, was only that of the sysctl tcp_keepalive_time, it is the socket's own now", times.Clock(s.Idle)))
 	}
 	return note
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"kax/internal/times"
 	"kax/tcpka"
 )
 
@@ -33,19 +34,19 @@ func Next(st Status, s tcpka.Settings, touched Touched, hz int) string {
 	case !s.Enabled:
 		return "no probes: keepalive is off"
 	case st.State == SynSent || st.State == SynRecv:
-		return fmt.Sprintf("no probe before the connection is open; then one once nothing is heard for %v", s.Idle)
+		return fmt.Sprintf("no probe before the connection is open; then one once nothing is heard for %v", times.Clock(s.Idle))
 	case st.Unsent > 0 && st.PeerWindow == 0:
 		return "no probe while data waits for the peer's window to open: the kernel asks for that instead"
 	case st.Waiting():
-		return fmt.Sprintf("no probe while data is in flight: retransmissions tell of the peer until it is acknowledged; then a probe once nothing is heard for %v", s.Idle)
+		return fmt.Sprintf("no probe while data is in flight: retransmissions tell of the peer until it is acknowledged; then a probe once nothing is heard for %v", times.Clock(s.Idle))
 	}
 	plan, err := tcpka.NewPlan(s, hz)
 	if err != nil {
 		// A sysctl may be beyond what a socket can be given.
-		return fmt.Sprintf("a probe once nothing is heard for %v", s.Idle)
+		return fmt.Sprintf("a probe once nothing is heard for %v", times.Clock(s.Idle))
 	}
 	if touched.Expires != nil && gives(st, s, *touched.Expires) {
-		return fmt.Sprintf("its timer fires in %v: the connection ends then, with %d unanswered, unless the peer is heard before", ms(*touched.Expires), st.ProbesOut)
+		return fmt.Sprintf("its timer fires in %v: the connection ends then, with %d unanswered, unless the peer is heard before", rough(*touched.Expires), st.ProbesOut)
 	}
 	return first(plan, st, touched) + "; " + givenUp(s)
 }
@@ -68,19 +69,19 @@ func first(plan tcpka.Plan, st Status, touched Touched) string {
 	case touched.On:
 		return fmt.Sprintf("a probe in %v%s: turning keepalive on starts a full idle time", within(plan.First()), unless)
 	case touched.Idle && quiet >= s.Idle:
-		return fmt.Sprintf("a probe at once: the idle time has passed, the peer was last heard %v ago", ms(quiet))
+		return fmt.Sprintf("a probe at once: the idle time has passed, the peer was last heard %v ago", times.Brief(quiet))
 	case touched.Idle:
-		return fmt.Sprintf("a probe in %v%s: the peer was last heard %v ago", within(plan.Rearmed(quiet)), unless, ms(quiet))
+		return fmt.Sprintf("a probe in %v%s: the peer was last heard %v ago", within(plan.Rearmed(quiet)), unless, times.Brief(quiet))
 	case touched.Expires != nil:
 		return pending(st, s, *touched.Expires) + unless
 	case st.ProbesOut > 0:
-		return fmt.Sprintf("%d unanswered; the pending timer stays as it was, and then a probe every %v until one is answered", st.ProbesOut, s.Interval)
+		return fmt.Sprintf("%d unanswered; the pending timer stays as it was, and then a probe every %v until one is answered", st.ProbesOut, times.Clock(s.Interval))
 	case quiet >= s.Idle:
 		return "a probe when the pending timer fires: the idle time has passed"
 	}
 	text := fmt.Sprintf("a probe in %v%s", within(plan.Rearmed(quiet)), unless)
 	if s.Interval > s.Idle {
-		text += fmt.Sprintf(", or as late as in %v if what was heard was an answer to one: then the interval has to pass", ms(plan.Silence()-quiet))
+		text += fmt.Sprintf(", or as late as in %v if what was heard was an answer to one: then the interval has to pass", rough(plan.Silence()-quiet))
 	}
 	if touched.Interval {
 		text += "; the pending timer stays as it was, and the interval counts after a probe"
@@ -96,36 +97,35 @@ func pending(st Status, s tcpka.Settings, expires time.Duration) string {
 		unanswered = fmt.Sprintf("%d unanswered; ", st.ProbesOut)
 	}
 	if rest := s.Idle - st.Quiet(); rest > expires {
-		return fmt.Sprintf("%sa probe in %v: its timer fires in %v, and sleeps again for the rest of the idle time", unanswered, ms(rest), ms(expires))
+		return fmt.Sprintf("%sa probe in %v: its timer fires in %v, and sleeps again for the rest of the idle time", unanswered, rough(rest), rough(expires))
 	}
-	return fmt.Sprintf("%sa probe in %v, when its timer fires", unanswered, ms(expires))
+	return fmt.Sprintf("%sa probe in %v, when its timer fires", unanswered, rough(expires))
 }
 
 // givenUp says what it takes until a peer that answers no more is given up.
 func givenUp(s tcpka.Settings) string {
 	if s.UserTimeout > 0 {
-		return fmt.Sprintf("the connection ends when a probe is due, one is unanswered, and %v have passed since the peer was last heard: the user timeout takes the place of the count", s.UserTimeout)
+		return fmt.Sprintf("the connection ends when a probe is due, one is unanswered, and %v have passed since the peer was last heard: the user timeout takes the place of the count", times.Clock(s.UserTimeout))
 	}
 	if s.Count == 1 {
-		return fmt.Sprintf("one that is unanswered for %v ends the connection", s.Interval)
+		return fmt.Sprintf("one that is unanswered for %v ends the connection", times.Clock(s.Interval))
 	}
-	return fmt.Sprintf("%d unanswered in a row, %v apart, end the connection", s.Count, s.Interval)
+	return fmt.Sprintf("%d unanswered in a row, %v apart, end the connection", s.Count, times.Clock(s.Interval))
 }
 
 // within is a window without digits that say nothing.
 func within(w tcpka.Window) string {
-	a, b := ms(w.Earliest), ms(w.Latest)
+	a, b := rough(w.Earliest), rough(w.Latest)
 	if a == b {
 		return a
 	}
 	return a + " to " + b
 }
 
-// ms is a time to the millisecond, or to the second from a minute on.
-func ms(d time.Duration) string {
-	unit := time.Millisecond
+// rough is a predicted time without digits that say nothing.
+func rough(d time.Duration) string {
 	if d >= time.Minute {
-		unit = time.Second
+		d = d.Round(time.Second)
 	}
-	return d.Round(unit).String()
+	return times.Clock(d)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kax/internal/times"
 	"kax/tcpka"
 )
 
@@ -50,10 +51,10 @@ func mayPoke(st Status, s tcpka.Settings, force bool) error {
 	case st.Waiting():
 		return &Refusal{Reason: "data is in flight: its acknowledgment, or its retransmissions, tell of the peer, and no probe is sent"}
 	case st.Quiet() < tcpka.MinTime:
-		return &Refusal{Reason: fmt.Sprintf("heard from the peer %v ago: a probe needs a connection that has been idle for %v", st.Quiet(), tcpka.MinTime)}
+		return &Refusal{Reason: fmt.Sprintf("heard from the peer %v ago: a probe needs a connection that has been idle for %v", times.Brief(st.Quiet()), times.Clock(tcpka.MinTime))}
 	}
 	if err := tcpka.CheckTime("keepidle", s.Idle); err != nil { // from the sysctl, which takes any
-		return &Refusal{Reason: fmt.Sprintf("its idle time, %v, is none that a socket can be given: it could not be put back", s.Idle)}
+		return &Refusal{Reason: fmt.Sprintf("its idle time, %v, is none that a socket can be given: it could not be put back", times.Clock(s.Idle))}
 	}
 	if force {
 		return nil
@@ -63,7 +64,7 @@ func mayPoke(st Status, s tcpka.Settings, force bool) error {
 		risks = append(risks, fmt.Sprintf("not established but %s", st.State))
 	}
 	if s.UserTimeout > 0 {
-		risks = append(risks, fmt.Sprintf("one lost probe could kill it: its user timeout, %v, gives the peer up once a probe is unanswered", s.UserTimeout))
+		risks = append(risks, fmt.Sprintf("one lost probe could kill it: its user timeout, %v, gives the peer up once a probe is unanswered", times.Clock(s.UserTimeout)))
 	} else if left := s.Count - st.ProbesOut; left <= 1 {
 		risks = append(risks, fmt.Sprintf("one lost probe could kill it: it ends with %d unanswered, and has %d", s.Count, st.ProbesOut))
 	}

@@ -240,7 +240,7 @@ func TestPokeRefused(t *testing.T) {
 		"just heard":   {onFor(time.Minute), (*pair).exchange, "idle for 1s", false},
 		"half closed":  {onFor(time.Minute), func(p *pair) error { return errors.Join(p.peer.CloseWrite(), p.quiet(time.Second)) }, "CLOSE-WAIT", true},
 		"last probe":   {last, func(p *pair) error { return p.quiet(time.Second) }, "it ends with 1 unanswered, and has 0", true},
-		"user timeout": {limited, func(p *pair) error { return p.quiet(time.Second) }, "user timeout, 1m0s", true},
+		"user timeout": {limited, func(p *pair) error { return p.quiet(time.Second) }, "user timeout, 1m", true},
 		"dead": {onFor(time.Minute), func(p *pair) error {
 			return errors.Join(p.peer.SetLinger(0), p.peer.Close(), p.until("closed", func(st sockets.Status) bool { return st.State == sockets.Closed }))
 		}, "UNCONN", false},
