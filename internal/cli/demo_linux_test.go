@@ -433,7 +433,7 @@ func TestDemoAmongOthers(t *testing.T) {
 func TestDemoFor(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
-	res := run(t, kax(freshNet, quick("--for", "900ms")...))
+	res := run(t, kax(freshNet, "demo", "--json", "--pause", "1m", "--idle-timeout", "2m", "--for", "3s"))
 	if r := parse(t, res); res.code != 0 || r.summary.Requests != 3 {
 		t.Error(res)
 	}
