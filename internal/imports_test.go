@@ -28,8 +28,8 @@ var allowed = map[string]struct {
 	"internal/netns":    {nil, "namespaces, whatever runs in them"},
 	"internal/need":     {nil, "what tests need of a machine"},
 	"internal/known":    {nil, "facts about systems of others"},
-	"internal/times":    {nil, "how time spans are written, whatever they are of"},
-	"internal/sockets":  {[]string{"tcpka", "internal/netns", "internal/times"}, "lists sockets, and reads and sets keepalive on other programs', in their namespaces"},
+	"internal/sockets":  {[]string{"tcpka", "internal/netns"}, "lists sockets, and reads and sets keepalive on other programs', in their namespaces"},
+	"internal/nat":      {[]string{"internal/netns"}, "a network whose router forgets, for whoever wants to see that"},
 	"internal/testnet":  {[]string{"internal/need", "internal/netns"}, "a network for tests, with loss"},
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
 	"internal/timeline": {[]string{"internal/wire", "internal/times", "tcpka", "httpka"}, "where the two mechanisms meet"},
@@ -49,7 +49,8 @@ var only = map[string][]string{
 	"golang.org/x/term":            {"internal/cli"},
 	"golang.org/x/net/bpf":         {"internal/capture"},
 	"github.com/gopacket/gopacket": {"internal/capture"},
-	"github.com/google/nftables":   {"internal/testnet"},
+	"github.com/google/nftables":   {"internal/testnet", "internal/nat"},
+	"github.com/vishvananda":       {"internal/nat"},
 }
 
 func TestImports(t *testing.T) {

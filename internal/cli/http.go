@@ -8,11 +8,11 @@ func (a *app) httpCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:                        "http",
 		Short:                      "HTTP persistent connections by themselves",
-		Example:                    "  kax http serve",
+		Example:                    "  kax http serve\n  kax http idle http://127.0.0.1:8080/",
 		Args:                       a.subcommand,
 		RunE:                       a.run(showHelp),
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(a.serveCmd())
+	cmd.AddCommand(a.idleCmd(), a.serveCmd())
 	return cmd
 }

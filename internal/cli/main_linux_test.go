@@ -237,6 +237,7 @@ type records struct {
 	sockets []*timeline.Socket
 	changes []*timeline.Change
 	pokes   []*timeline.Poke
+	idle    *timeline.Idle
 	summary *timeline.Summary
 }
 
@@ -289,6 +290,8 @@ func parseOpen(t *testing.T, r result) records {
 			out.changes = append(out.changes, rec.Change)
 		case rec.Poke != nil:
 			out.pokes = append(out.pokes, rec.Poke)
+		case rec.Idle != nil && out.idle == nil:
+			out.idle = rec.Idle
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:

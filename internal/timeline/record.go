@@ -27,6 +27,7 @@ type Record struct {
 	Socket  *Socket  `json:"socket,omitempty"`
 	Change  *Change  `json:"change,omitempty"`
 	Poke    *Poke    `json:"poke,omitempty"`
+	Idle    *Idle    `json:"idle,omitempty"`
 	Summary *Summary `json:"summary,omitempty"`
 }
 

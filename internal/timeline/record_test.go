@@ -111,6 +111,16 @@ func tcpRecords(t testing.TB) []timeline.Record {
 			Before: timeline.Options(tcpka.Settings{}), After: timeline.Options(s), Next: "waits",
 		}},
 		{Poke: &timeline.Poke{Owner: owner, Local: local, Peer: peer, Result: "answered", After: some, Waited: some, Note: "nothing"}},
+		{Idle: &timeline.Idle{
+			URL: "http://127.0.0.1:3000/", Server: "127.0.0.1:3000", Status: 200, How: timeline.IdleSilent,
+			IdleTimes: timeline.IdleTimes{Timeout: some, Spread: some, Samples: 5, AtLeast: some, Answer: "nothing", Remaining: 1, Unanswered: 2},
+			Announced: "timeout=<3>", Waited: some,
+			Probed: &timeline.IdleProbed{
+				How: timeline.IdleNone, IdleTimes: timeline.IdleTimes{AtLeast: some},
+				Keepalive: timeline.Keepalive{Asked: timeline.Options(tcpka.Settings{Enabled: true}), Effective: timeline.Options(s)}, Effect: "much",
+			},
+			Check: &timeline.IdleCheck{LongerThan: some, Margin: some, OK: true},
+		}},
 	}
 }
 

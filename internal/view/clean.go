@@ -75,3 +75,6 @@ func wrap(pieces []string, sep string, width int) []string {
 	}
 	return lines
 }
+
+// Shorten cuts a line to width columns.
+func Shorten(line string, width int) string { return cut(line, width) }

@@ -11,7 +11,7 @@ import (
 )
 
 // Details shows single sockets, a block for each: what it has, what was changed
-// about it, or how its peer took a poke.
+// about it, or how its peer took a poke. An idle timeout is a block too.
 type Details struct {
 	w     io.Writer
 	opts  Options
@@ -31,6 +31,8 @@ func (v *Details) Record(r timeline.Record) error {
 		v.change(&b, r.Change)
 	case r.Poke != nil:
 		v.poke(&b, r.Poke)
+	case r.Idle != nil:
+		v.idle(&b, r.Idle)
 	default:
 		return nil
 	}
