@@ -73,7 +73,9 @@ func New(o Options) (n *Net, err error) {
 	if err != nil {
 		return n, err
 	}
-	return n, n.Server.Do(func() error { return up("eth0", serverNet) })
+	return n, n.Server.Do(func() error {
+		return errors.Join(up("eth0", serverNet), gateway("eth0", outerNet.Addr()))
+	})
 }
 
 // Close lets go of the three namespaces.
