@@ -108,6 +108,15 @@ func TestUsage(t *testing.T) {
 		{"http serve --max-requests some", 2, "a whole number from 0 on", ""},
 		{"http serve --announce --idle-timeout 0", 2, "no limit to announce", ""},
 		{"http serve 127.0.0.1:1 --listen 127.0.0.1:2", 2, "give one of them", ""},
+		{"http idle", 2, "give URL", ""},
+		{"http idle 127.0.0.1:80", 2, "must be a URL", ""},
+		{"http idle http://127.0.0.1:1/ --keepidle 3", 2, "--compare-keepalive", ""},
+		{"http idle http://127.0.0.1:1/ --compare-keepalive --no-keepalive", 2, "--no-keepalive", ""},
+		{"http idle http://127.0.0.1:1/ --margin 2", 2, "--margin is for --longer-than", ""},
+		{"http idle http://127.0.0.1:1/ --longer-than 9 --give-up-after 9", 2, "less than --longer-than and --margin", ""},
+		{"http idle http://127.0.0.1:1/ --samples 0", 2, "a whole number from 1 on", ""},
+		{"http idle http://127.0.0.1:1/ -H bogus", 2, "'Name: value'", ""},
+		{"http idle http://127.0.0.1:1/", 1, "connection refused", "nothing listens there"},
 		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
@@ -328,13 +337,21 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
+	case slices.Contains([]string{"http idle", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
 			return
 		}
 		newPeer(t, "127.0.0.1:80")
+		mode = asIs
+	case strings.HasPrefix(args, "http idle "):
+		if !inside(t) {
+			return
+		}
+		for addr, tls := range map[string]string{"127.0.0.1:8080": "--tls=false", "127.0.0.1:8443": "--tls"} {
+			start(t, kax(asIs, "http", "serve", addr, "--idle-timeout", "1500ms", tls)).until(t, "://")
+		}
 		mode = asIs
 	}
 	words, err := shell.Output()
