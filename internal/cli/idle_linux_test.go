@@ -428,3 +428,30 @@ func (s served) live(t *testing.T) []servedConn {
 	}
 	return others
 }
+
+// Well before the timeout requests are answered on their connection, well after
+// it on another one.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, "--idle-timeout", "1s")
+	res := run(t, kax(asIs, "http", "race", server.url+"/keep", "--span", "400ms", "--step", "100ms", "--trials", "3", "--json"))
+	r := parseOpen(t, res).race
+	if res.code != 0 || r == nil || len(r.Methods) != 2 {
+		t.Fatalf("%s", res)
+	}
+	within(t, r.At, time.Second, 0)
+	for _, m := range r.Methods {
+		total := 0
+		for _, o := range m.Offsets {
+			total += o.Sent()
+		}
+		first, last := m.Offsets[0], m.Offsets[len(m.Offsets)-1]
+		if len(m.Offsets) != 9 || total != 27 || m.Sent() != total || first.Fine != first.Sent() || last.Fresh != last.Sent() || last.Sent() == 0 {
+			t.Errorf("%s", res)
+		}
+	}
+	text := run(t, kax(asIs, "http", "race", server.url+"/keep", "--at", "1s", "--trials", "1"))
+	if text.code != 0 || !strings.Contains(text.stdout, "-5.0 ms  ") || !strings.Contains(text.stdout, "POST          21 sent: ") {
+		t.Errorf("%s", text)
+	}
+}

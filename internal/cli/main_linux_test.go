@@ -238,6 +238,7 @@ type records struct {
 	changes []*timeline.Change
 	pokes   []*timeline.Poke
 	idle    *timeline.Idle
+	race    *timeline.Race
 	summary *timeline.Summary
 }
 
@@ -292,6 +293,8 @@ func parseOpen(t *testing.T, r result) records {
 			out.pokes = append(out.pokes, rec.Poke)
 		case rec.Idle != nil && out.idle == nil:
 			out.idle = rec.Idle
+		case rec.Race != nil && out.race == nil:
+			out.race = rec.Race
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:

@@ -117,6 +117,13 @@ func TestUsage(t *testing.T) {
 		{"http idle http://127.0.0.1:1/ --samples 0", 2, "a whole number from 1 on", ""},
 		{"http idle http://127.0.0.1:1/ -H bogus", 2, "'Name: value'", ""},
 		{"http idle http://127.0.0.1:1/", 1, "connection refused", "nothing listens there"},
+		{"http race", 2, "give URL", ""},
+		{"http race 127.0.0.1:80", 2, "must be a URL", ""},
+		{"http race http://127.0.0.1:1/ --step 1s", 2, "more than --span", ""},
+		{"http race http://127.0.0.1:1/ --at 1ms", 2, "not less than --at", ""},
+		{"http race http://127.0.0.1:1/ --trials 500", 2, "at most 5000", ""},
+		{"http race http://192.0.2.1/ --at 1", 1, "not an address of this machine's loopback", "--yes-i-run-this-server"},
+		{"http race http://127.0.0.1:1/", 1, "connection refused", "nothing listens there"},
 		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
@@ -337,7 +344,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"http idle", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
+	case slices.Contains([]string{"http idle", "http race", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
@@ -345,7 +352,7 @@ func example(t *testing.T, line string) {
 		}
 		newPeer(t, "127.0.0.1:80")
 		mode = asIs
-	case strings.HasPrefix(args, "http idle "):
+	case strings.HasPrefix(args, "http idle "), strings.HasPrefix(args, "http race "):
 		if !inside(t) {
 			return
 		}

@@ -121,6 +121,11 @@ func tcpRecords(t testing.TB) []timeline.Record {
 			},
 			Check: &timeline.IdleCheck{LongerThan: some, Margin: some, OK: true},
 		}},
+		{Race: &timeline.Race{URL: "http://127.0.0.1:3000/", At: some, Span: some, Step: 1000, Methods: []timeline.RaceMethod{{
+			Method: "<POST>", RaceCount: timeline.RaceCount{Fine: 1, Fresh: 2, Retried: 3, Failed: 40},
+			Failures: map[string]int{"EOF": 3, "<reset>": 37},
+			Offsets:  []timeline.RaceOffset{{Offset: -1000, RaceCount: timeline.RaceCount{Fine: 1, Fresh: 2, Retried: 3, Failed: 40}}},
+		}}}},
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // Details shows single sockets, a block for each: what it has, what was changed
-// about it, or how its peer took a poke. An idle timeout is a block too.
+// about it, or how its peer took a poke. An idle timeout is
+// a block too, and so is a race.
 type Details struct {
 	w     io.Writer
 	opts  Options
@@ -33,6 +34,8 @@ func (v *Details) Record(r timeline.Record) error {
 		v.poke(&b, r.Poke)
 	case r.Idle != nil:
 		v.idle(&b, r.Idle)
+	case r.Race != nil:
+		v.race(&b, r.Race)
 	default:
 		return nil
 	}
