@@ -82,8 +82,10 @@ func (p *idleProgress) end() {
 func (p *idleProgress) text(elapsed time.Duration) string {
 	var parts []string
 	switch n := p.last.Samples; {
-	case n == 0 && p.last.Ended == 0:
+	case n == 0 && p.last.Ended == 0 && len(p.last.Answered) == 0:
 		parts = append(parts, "waiting for the first response")
+	case n == 0 && p.last.Ended == 0:
+		parts = append(parts, "all connections have been asked")
 	case p.last.Ended > 0:
 		parts = append(parts, fmt.Sprintf("%s ended, %d still open", timeline.Count(p.last.Ended, "connection"), n))
 	default:
@@ -93,7 +95,10 @@ func (p *idleProgress) text(elapsed time.Duration) string {
 		parts = append(parts, "others still answered after up to "+timeline.Brief(p.last.Answered[n-1]))
 	}
 	if p.last.Lost > 0 {
-		parts = append(parts, fmt.Sprintf("one did not after %s, %d look for the time between", timeline.Brief(p.last.Lost), p.last.Refining))
+		parts = append(parts, "one did not after "+timeline.Brief(p.last.Lost))
+	}
+	if p.last.Refining > 0 {
+		parts = append(parts, fmt.Sprintf("%d look for the time between", p.last.Refining))
 	}
 	return fmt.Sprintf("%d s of at most %v: %s", int(elapsed.Seconds()), p.upTo, strings.Join(parts, "; "))
 }
