@@ -34,6 +34,10 @@
 // request, who decided that, and why. It keeps no bodies, and ends in a clear
 // error what it cannot follow: TLS, HTTP/2, a head over 64 KiB.
 //
+// An [IdleFinder] measures how long idle connections last, and how they end: by
+// the server's goodbye, or without a word, as behind a NAT that forgets them. A
+// [Racer] sends requests just then, and tells which are lost.
+//
 // # Use from another module
 //
 // The module is called kax and has no home on the network. Use it from a

@@ -40,7 +40,7 @@ func (a *app) newIdleProgress(f httpka.IdleFinder) *idleProgress {
 			// ECMA-48: to the first column; what is behind the text goes.
 			fmt.Fprintf(a.stderr, "\r%s\x1b[K", view.Shorten(text, width(file)-1))
 		}
-		p.clear = func() { fmt.Fprint(a.stderr, "\r\x1b[K") }
+		p.clear = func() { fmt.Fprintf(a.stderr, "\r\x1b[K") }
 	} else {
 		p.every = func(said int) time.Duration { return 5 * time.Second << min(said, 6) }
 		p.write = func(text string) { fmt.Fprintf(a.stderr, "kax: %s\n", text) }
