@@ -13,7 +13,7 @@ func (v *Details) idle(b *strings.Builder, i *timeline.Idle) {
 	v.opts.paragraph(b, bold, "", Clean(i.URL)+": "+idleFound(i.How, i.IdleTimes))
 	switch {
 	case i.How == timeline.IdleSilent:
-		v.line(b, "between", clock(i.AtLeast)+", after which a request was answered, and "+clock(i.AtLeast+i.Spread)+", after which it "+lateAnswer(i.Answer))
+		v.line(b, "between", seconds(i.AtLeast)+", after which a request was answered, and "+seconds(i.AtLeast+i.Spread)+", after which it "+lateAnswer(i.Answer))
 		v.line(b, "connections", fmt.Sprintf("%d, each used once more after a time of its own", i.Samples))
 	case i.How != timeline.IdleNone:
 		text := fmt.Sprintf("%s, %s apart", timeline.Count(i.Samples, "connection"), timeline.Brief(time.Duration(i.Spread)))
@@ -43,9 +43,9 @@ func (v *Details) idle(b *strings.Builder, i *timeline.Idle) {
 		if c.OK {
 			text = "yes"
 		}
-		v.line(b, "longer", fmt.Sprintf("than %s, by %s: %s", clock(c.LongerThan), clock(c.Margin), text))
+		v.line(b, "longer", fmt.Sprintf("than %s, by %s: %s", seconds(c.LongerThan), seconds(c.Margin), text))
 	}
-	v.line(b, "waited", clock(i.Waited))
+	v.line(b, "waited", seconds(i.Waited))
 }
 
 func lateAnswer(answer string) string {
@@ -62,14 +62,14 @@ func lateAnswer(answer string) string {
 func idleFound(how timeline.IdleEnd, t timeline.IdleTimes) string {
 	switch how {
 	case timeline.IdleFIN:
-		return "closes idle connections after " + clock(t.Timeout) + " (FIN)"
+		return "closes idle connections after " + seconds(t.Timeout) + " (FIN)"
 	case timeline.IdleRST:
-		return "resets idle connections after " + clock(t.Timeout) + " (RST)"
+		return "resets idle connections after " + seconds(t.Timeout) + " (RST)"
 	case timeline.IdleSilent:
-		return "idle connections are lost without a word after about " + clock(t.Timeout)
+		return "idle connections are lost without a word after about " + seconds(t.Timeout)
 	}
 	if t.AtLeast == 0 {
 		return "no idle timeout found so far"
 	}
-	return "no idle timeout found: connections lasted " + clock(t.AtLeast) + " at least"
+	return "no idle timeout found: connections lasted " + seconds(t.AtLeast) + " at least"
 }
