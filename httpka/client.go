@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -17,8 +16,27 @@ type ClientConfig struct {
 	// Dial opens a connection; nil is a plain net.Dialer's, with package
 	// net's own TCP keepalive.
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	TLS     *tls.Config // for https; nil is Go's defaults. Only HTTP/1.1 is offered
 	NoReuse bool        // sends "Connection: close" with every request
+
+	// HTTP10 sends HTTP/1.0, whose connections persist only where the request
+	// has "Connection: keep-alive" (RFC 9112 section 9.3): it is not added.
+	HTTP10 bool
+
+	// What the pool keeps: the client's own limits. They are net/http's
+	// IdleConnTimeout, where 0 is never, and MaxIdleConnsPerHost, where 0 is 2.
+	PoolIdle time.Duration
+	PoolSize int
+
 	OnEvent func(Event) // called before the thing happens; may be nil, must not block
+
+	// Responses has the server's messages told too, by when their heads have
+	// come: for a server that tells nothing itself.
+	Responses bool
+
+	// OnHead gets each head as it is on the wire, without TLS; may be nil, must
+	// not block or keep the bytes.
+	OnHead func(conn int, fromServer bool, head []byte)
 }
 
 // A Client sends requests over connections that it watches. It follows no
@@ -29,6 +47,9 @@ type Client struct {
 
 	mu      sync.Mutex
 	open    map[*clientConn]struct{}
+	hosts   map[string]*host
+	conns   int           // opened so far
+	closing bool          // by Close
 	changed chan struct{} // closed, and made anew, when a connection closes
 }
 
@@ -40,11 +61,17 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(Event) {}
 	}
-	c := &Client{cfg: cfg, open: map[*clientConn]struct{}{}, changed: make(chan struct{})}
+	c := &Client{
+		cfg: cfg, open: map[*clientConn]struct{}{}, hosts: map[string]*host{},
+		changed: make(chan struct{}),
+	}
 	c.transport = &http.Transport{
-		DialContext:        c.dial,
-		DisableKeepAlives:  cfg.NoReuse,
-		DisableCompression: true,
+		DialContext:         c.dial,
+		DialTLSContext:      c.dialTLS,
+		DisableKeepAlives:   cfg.NoReuse,
+		DisableCompression:  true,
+		IdleConnTimeout:     cfg.PoolIdle,
+		MaxIdleConnsPerHost: cfg.PoolSize,
 	}
 	return c
 }
@@ -56,48 +83,66 @@ func (c *Client) Get(ctx context.Context, url string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	resp, conn, err := c.do(req)
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	if closeErr := resp.Body.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil && conn != nil {
-		conn.failed(req, err)
-	}
-	return resp.StatusCode, err
+	x := c.Exchange(req, Bounds{})
+	return x.Status, x.Err
 }
 
 // Do sends req as net/http's client does, its silent retry included, and
 // reports each sending.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	resp, _, err := c.do(req)
-	return resp, err
+	x := &Exchange{}
+	return c.do(req, x, &progress{})
 }
 
-// do also returns the connection that carried the request last, if any did.
-func (c *Client) do(req *http.Request) (resp *http.Response, last *clientConn, err error) {
-	tries := 0
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		conn := watched(info.Conn)
-		if conn == nil {
+// do fills x as far as the head of the response.
+func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response, error) {
+	x.Method, x.Target = method(req), req.URL.RequestURI()
+	trace := p.trace()
+	var before asking
+	asked := false
+	trace.GetConn = func(hostPort string) {
+		before, asked = c.asks(hostKey(req.URL.Scheme == "https", hostPort)), true
+	}
+	trace.GotConn = func(info httptrace.GotConnInfo) {
+		p.at(waitingForResponse)
+		conn, ok := info.Conn.(*clientConn)
+		if !ok {
 			return
 		}
-		if last, tries = conn, tries+1; tries > 1 {
-			conn.event(Event{Kind: Retry, Method: method(req), Target: req.URL.RequestURI()})
-		}
-		conn.expect(Event{
-			Kind: Request, Method: method(req), Target: req.URL.RequestURI(),
+		e := Event{
+			Kind: Request, Method: x.Method, Target: x.Target,
 			Reused: info.Reused, Idle: info.IdleTime,
+		}
+		p.last(conn, func(again bool) {
+			if again {
+				x.Retried = true
+				conn.event(Event{Kind: Retry, Method: x.Method, Target: x.Target})
+			}
+			p.seen = conn.expect(e)
 		})
-	}}
-	resp, err = c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err != nil && last != nil {
-		last.failed(req, err)
+		c.assigned(conn, before, x)
+		asked = false
 	}
-	return resp, last, err
+	trace.PutIdleConn = func(err error) {
+		if conn := p.conn(); conn != nil {
+			conn.back(err)
+		}
+	}
+	if c.cfg.HTTP10 && !hasOption(req.Header.Get("Connection"), "keep-alive") {
+		req = req.Clone(req.Context())
+		req.Close = true // net/http's word for it; its header is taken out again
+	}
+	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		if asked {
+			c.asksNoMore(before)
+		}
+		if last := p.conn(); last != nil && !asked {
+			err = last.fails(err)
+			last.failed(x, err)
+		}
+	}
+	return resp, err
 }
 
 // method says an empty method's meaning, as net/http takes it.
@@ -121,80 +166,12 @@ func (c *Client) Wait(ctx context.Context) error {
 }
 
 // Close closes all idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
-
-func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.cfg.Dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	cc := &clientConn{Conn: conn, client: c}
+func (c *Client) Close() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open[cc] = struct{}{}
-	return cc, nil
-}
-
-func (c *Client) forget(cc *clientConn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.open[cc]; ok {
-		delete(c.open, cc)
-		close(c.changed)
-		c.changed = make(chan struct{})
-	}
-}
-
-// A clientConn reports the requests that a client puts on one connection.
-type clientConn struct {
-	net.Conn
-	client *Client
-
-	mu       sync.Mutex
-	next     *Event // the request whose first bytes are still to be written
-	requests int
-}
-
-// watched finds the client's own connection, under TLS too.
-func watched(c net.Conn) *clientConn {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	cc, _ := c.(*clientConn)
-	return cc
-}
-
-func (c *clientConn) event(e Event) {
-	e.Time = time.Now()
-	e.Client, e.Server = addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())
-	c.client.cfg.OnEvent(e)
-}
-
-func (c *clientConn) failed(req *http.Request, err error) {
-	c.event(Event{Kind: Error, Method: method(req), Target: req.URL.RequestURI(), Err: err})
-}
-
-func (c *clientConn) expect(e Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.next = &e
-}
-
-func (c *clientConn) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	if e := c.next; e != nil {
-		c.next = nil
-		c.requests++
-		e.Nth = c.requests
-		readHead(b, e) // under TLS, or where the head is long, what is known still holds
-		c.event(*e)
-	}
+	c.closing = true
 	c.mu.Unlock()
-	return c.Conn.Write(b)
-}
-
-func (c *clientConn) Close() error {
-	err := c.Conn.Close()
-	c.client.forget(c)
-	return err
+	c.transport.CloseIdleConnections()
+	c.mu.Lock()
+	c.closing = false
+	c.mu.Unlock()
 }

@@ -1,0 +1,302 @@
+package httpka
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A clientConn watches one connection of a client: the requests that are put on
+// it, what comes back, and how it ends. It is above TLS, and below net/http.
+type clientConn struct {
+	net.Conn
+	client    *Client
+	host      *host
+	number    int
+	connect   time.Duration // name and TCP
+	handshake time.Duration // TLS
+
+	mu       sync.Mutex
+	talk     Conversation
+	next     *Event // the request whose first bytes are still to be written
+	held     []byte // of its head, to be made HTTP/1.0
+	requests int    // put on it
+	seen     *seen   // the exchange under way, or the last
+	got      Message // the last final response
+	verdict  Reuse   // after it
+	answered bool    // no request is under way
+	quiet    time.Time
+	limit    announced
+	heads    [2]tap
+	alien    error // what comes is not HTTP/1
+	resetErr bool  // a write was told of a reset
+
+	// Guarded by client.mu.
+	busy      int  // requests that have it: one, or for a moment two, when the pool is quick
+	used      bool // by a request
+	over      bool // it carries no more of them
+	explained bool // that it does not was told already
+	closed    bool
+	idleSince time.Time
+}
+
+// seen is what crossed a connection for one exchange, under the connection's
+// mutex.
+type seen struct {
+	sent, got Message
+	verdict   Reuse
+}
+
+func (c *clientConn) event(e Event) {
+	e.Time = time.Now()
+	e.Client, e.Server = addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())
+	c.client.cfg.OnEvent(e)
+}
+
+// failed tells of an exchange that has failed on the connection.
+func (c *clientConn) failed(x *Exchange, err error) {
+	c.event(Event{Kind: Error, Method: x.Method, Target: x.Target, Err: err})
+}
+
+func (c *clientConn) expect(e Event) *seen {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next, c.seen = &e, &seen{}
+	c.answered = false
+	return c.seen
+}
+
+func (c *clientConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	send := b
+	if c.next != nil && c.client.cfg.HTTP10 {
+		if send = c.old(b); send == nil {
+			c.mu.Unlock()
+			return len(b), nil
+		}
+	}
+	if e := c.next; e != nil {
+		c.next = nil
+		c.requests++
+		e.Nth = c.requests
+		readHead(send, e) // where the head is long, what is known still holds
+		c.event(*e)
+	}
+	c.listen(false, send)
+	c.mu.Unlock()
+	n, err := c.Conn.Write(send)
+	if err != nil {
+		c.mu.Lock()
+		// EPIPE: a read was told of the reset before.
+		c.resetErr = c.resetErr || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		c.mu.Unlock()
+		return min(n, len(b)), err
+	}
+	return len(b), nil
+}
+
+// old makes the head of a request one of HTTP/1.0, once it is whole. net/http
+// writes HTTP/1.1 only.
+func (c *clientConn) old(b []byte) []byte {
+	c.held = append(c.held, b...)
+	n := headLen(c.held)
+	if n == 0 && len(c.held) < maxHead {
+		return nil
+	}
+	line, rest, _ := bytes.Cut(c.held[:n], []byte("\r\n"))
+	head := append(bytes.TrimSuffix(line, []byte("1.1")), "1.0\r\n"...)
+	if !c.client.cfg.NoReuse {
+		rest = bytes.Replace(rest, []byte("Connection: close\r\n"), nil, 1) // see do
+	}
+	head = append(bytes.Clone(head), rest...)
+	send := append(head, c.held[n:]...)
+	c.held = nil
+	return send
+}
+
+func (c *clientConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	if c.requests == 0 && n > 0 && isHTTP2(b[:n]) {
+		// A server that speaks first, and not HTTP/1.
+		c.alien = ErrHTTP2
+		n, err = 0, ErrHTTP2
+	}
+	c.listen(true, b[:n])
+	if err != nil {
+		c.talk.Close(true)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.ends(err)
+	}
+	return n, err
+}
+
+// isHTTP2 knows the frames a server of HTTP/2 may begin with (RFC 9113 sections
+// 3.4 and 4.1): SETTINGS, or GOAWAY, on stream 0.
+func isHTTP2(b []byte) bool {
+	return len(b) >= 9 && b[0] == 0 && (b[3] == 4 || b[3] == 7) && bytes.Equal(b[4:9], make([]byte, 5))
+}
+
+// listen needs c.mu.
+func (c *clientConn) listen(fromServer bool, b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if fromServer && c.got.Status == 0 && isHTTP2(b) {
+		c.alien = ErrHTTP2
+	}
+	if c.client.cfg.OnHead != nil {
+		c.heads[direction(fromServer)].add(b)
+	}
+	c.talk.Feed(fromServer, b)
+}
+
+// found takes what the conversation finds; c.mu is held.
+func (c *clientConn) found(f Finding) {
+	m := f.Message
+	if c.client.cfg.OnHead != nil && f.Stage == HeadComplete {
+		c.client.cfg.OnHead(c.number, m.FromServer, c.heads[direction(m.FromServer)].cut(m.Start, m.HeadEnd))
+	}
+	if c.seen == nil {
+		return // the server speaks first: no exchange is there to note it for
+	}
+	defer func() { c.seen.got, c.seen.verdict = c.got, c.verdict }()
+	switch {
+	case !m.FromServer:
+		c.seen.sent = m
+	case f.Stage == HeadComplete:
+		c.tellResponse(m)
+		if !m.Interim() {
+			c.got, c.verdict = m, f.Reuse
+			c.limit.note(m)
+		}
+	case m.Interim():
+	case f.Stage == MessageBroken:
+		if c.alien == nil && c.got.Status == 0 && errors.Is(f.Err, ErrNotHTTP) {
+			c.alien = f.Err
+		}
+		c.verdict = f.Reuse
+	default:
+		c.got, c.verdict, c.quiet, c.answered = m, f.Reuse, time.Now(), true
+		if f.Reuse.May == ReuseNo {
+			c.conclude(c.because(f.Reuse))
+		}
+	}
+}
+
+// tellResponse tells of a response for a server that does not.
+func (c *clientConn) tellResponse(m Message) {
+	if !c.client.cfg.Responses {
+		return
+	}
+	kind := Response
+	switch {
+	case m.Interim():
+		kind = Interim
+	case m.Status == 101:
+		kind = Upgrade
+	}
+	c.event(Event{
+		Kind: kind, FromServer: true, Method: m.Method, Target: m.Target, Status: m.Status,
+		Version: m.Version, Connection: m.Connection, KeepAlive: m.KeepAlive, Nth: m.Nth, Reused: m.Nth > 1,
+	})
+}
+
+// back takes what the pool says when a request gives the connection back.
+func (c *clientConn) back(err error) {
+	// net/http has no value to compare with; a test holds the text.
+	if err != nil && strings.Contains(err.Error(), "too many idle connections for host") {
+		c.finish(NotReused{Reason: PoolFull})
+		return
+	}
+	c.client.mu.Lock()
+	defer c.client.mu.Unlock()
+	c.busy, c.idleSince = c.busy-1, time.Now()
+}
+
+// ends takes the end of what can be read.
+func (c *clientConn) ends(err error) {
+	c.mu.Lock()
+	answered, requests, verdict := c.answered, c.requests, c.verdict
+	idle := time.Duration(0)
+	if answered {
+		idle = time.Since(c.quiet)
+	}
+	reset := c.resetErr
+	c.mu.Unlock()
+	why := NotReused{Idle: idle, Crossed: !answered && requests > 1}
+	switch {
+	case requests == 0 || answered && verdict.May == ReuseNo:
+		return // nothing depends on it any more
+	case !answered && requests == 1:
+		return // the failure says it
+	case !answered && c.begun():
+		return // cut inside a response
+	case errors.Is(err, syscall.ETIMEDOUT):
+		why.Reason = PeerGone
+	case reset, errors.Is(err, syscall.ECONNRESET):
+		why.Reason = ServerRST
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the latter: TLS without its goodbye
+		why.Reason = ServerFIN
+	default:
+		return
+	}
+	c.finish(why)
+}
+
+// begun reports that a response to the last request has begun.
+func (c *clientConn) begun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.got.Nth == c.requests
+}
+
+// fails says that the exchange under way has failed, and what is known of why.
+func (c *clientConn) fails(err error) error {
+	c.mu.Lock()
+	alien, reset, crossed := c.alien, c.resetErr, c.requests > 1 && c.got.Nth < c.requests
+	c.mu.Unlock()
+	if alien != nil {
+		err = fmt.Errorf("the server does not speak HTTP/1: %w", alien)
+	}
+	why := NotReused{Reason: Failed}
+	if reset && crossed {
+		why = NotReused{Reason: ServerRST, Crossed: true}
+	}
+	c.finish(why)
+	return err
+}
+
+func (c *clientConn) Close() error {
+	c.client.mu.Lock()
+	idle, since, closing := c.busy == 0, c.idleSince, c.client.closing
+	first := !c.closed
+	c.closed = true
+	c.client.mu.Unlock()
+	if first && idle && !closing && !since.IsZero() {
+		why := NotReused{Reason: NotKnown}
+		if d := time.Since(since); c.client.cfg.PoolIdle > 0 && d >= c.client.cfg.PoolIdle {
+			why = NotReused{Reason: PoolTimeout, Idle: d}
+		}
+		c.finish(why)
+	}
+	err := c.Conn.Close()
+	c.client.forget(c)
+	return err
+}
+
+// finish says why the connection carries no more requests; the first word
+// counts.
+func (c *clientConn) finish(why NotReused) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conclude(why)
+}
