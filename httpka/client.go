@@ -104,24 +104,21 @@ func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response
 		before, asked = c.asks(hostKey(req.URL.Scheme == "https", hostPort)), true
 	}
 	trace.GotConn = func(info httptrace.GotConnInfo) {
-		p.at(waitingForResponse)
 		conn, ok := info.Conn.(*clientConn)
 		if !ok {
 			return
 		}
-		e := Event{
-			Kind: Request, Method: x.Method, Target: x.Target,
-			Reused: info.Reused, Idle: info.IdleTime,
-		}
-		p.last(conn, func(again bool) {
-			if again {
-				x.Retried = true
-				conn.event(Event{Kind: Retry, Method: x.Method, Target: x.Target})
-			}
-			p.seen = conn.expect(e)
-		})
+		// Not info's word for it: to net/http a connection that was opened and
+		// not needed is a used one.
 		c.assigned(conn, before, x)
 		asked = false
+		if x.Retried = p.gets(conn); x.Retried {
+			conn.event(Event{Kind: Retry, Method: x.Method, Target: x.Target})
+		}
+		p.seen = conn.expect(Event{
+			Kind: Request, Method: x.Method, Target: x.Target,
+			Reused: x.Reused, Idle: x.Idle,
+		})
 	}
 	trace.PutIdleConn = func(err error) {
 		if conn := p.conn(); conn != nil {

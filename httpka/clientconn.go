@@ -24,9 +24,9 @@ type clientConn struct {
 
 	mu       sync.Mutex
 	talk     Conversation
-	next     *Event // the request whose first bytes are still to be written
-	held     []byte // of its head, to be made HTTP/1.0
-	requests int    // put on it
+	next     *Event  // the request whose first bytes are still to be written
+	held     []byte  // of its head, to be made HTTP/1.0
+	requests int     // put on it
 	seen     *seen   // the exchange under way, or the last
 	got      Message // the last final response
 	verdict  Reuse   // after it

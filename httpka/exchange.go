@@ -179,12 +179,14 @@ func (p *progress) firstByte() time.Duration {
 	return p.first
 }
 
-func (p *progress) last(c *clientConn, do func(again bool)) {
+// gets notes the connection that is to carry the request, and reports whether
+// another was before it.
+func (p *progress) gets(c *clientConn) (again bool) {
 	p.mu.Lock()
-	again := p.on != nil
-	p.on, p.had, p.first = c, time.Now(), 0
-	p.mu.Unlock()
-	do(again)
+	defer p.mu.Unlock()
+	again = p.on != nil
+	p.now, p.on, p.had, p.first = waitingForResponse, c, time.Now(), 0
+	return again
 }
 
 func (p *progress) trace() *httptrace.ClientTrace {

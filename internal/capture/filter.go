@@ -44,6 +44,9 @@ func (f Filter) program() []bpf.Instruction {
 		return []bpf.Instruction{bpf.JumpIf{Cond: cond, Val: value, SkipTrue: 1}, drop}
 	}
 	eitherPort := func(src, dst bpf.Instruction) []bpf.Instruction {
+		if f.Port == 0 {
+			return []bpf.Instruction{bpf.RetConstant{Val: snapLen}, drop}
+		}
 		port := uint32(f.Port)
 		return []bpf.Instruction{
 			src, bpf.JumpIf{Cond: bpf.JumpEqual, Val: port, SkipTrue: 2},

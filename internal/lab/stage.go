@@ -192,6 +192,16 @@ func (s *stage) http(e httpka.Event) {
 	})
 }
 
+// httpAt is http for what was told after it happened, at a moment that is not
+// later than its packet's.
+func (s *stage) httpAt(at time.Time, e httpka.Event) {
+	s.merge.At(at, func(at time.Time) {
+		if s.owns(e.Client, e.Server) {
+			s.tracker.HTTP(at, e)
+		}
+	})
+}
+
 // watch gives a connection to the counters, where they are all there is.
 func (s *stage) watch(c net.Conn, dialed bool) (net.Conn, error) {
 	if s.env.Packets != nil {

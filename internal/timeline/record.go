@@ -18,18 +18,17 @@ const Schema = 1
 
 // A Record is one line of the timeline. Exactly one field is set.
 type Record struct {
-	Header  *Header  `json:"header,omitempty"`
-	Step    *Step    `json:"step,omitempty"`
-	Event   *Event   `json:"event,omitempty"`
-	Conn    *Conn    `json:"conn,omitempty"`
-	Plan    *Plan    `json:"plan,omitempty"`
-	Death   *Death   `json:"death,omitempty"`
-	Socket  *Socket  `json:"socket,omitempty"`
-	Change  *Change  `json:"change,omitempty"`
-	Poke    *Poke    `json:"poke,omitempty"`
-	Idle    *Idle    `json:"idle,omitempty"`
-	Race    *Race    `json:"race,omitempty"`
-	Summary *Summary `json:"summary,omitempty"`
+	Header   *Header   `json:"header,omitempty"`
+	Step     *Step     `json:"step,omitempty"`
+	Event    *Event    `json:"event,omitempty"`
+	Conn     *Conn     `json:"conn,omitempty"`
+	Plan     *Plan     `json:"plan,omitempty"`
+	Death    *Death    `json:"death,omitempty"`
+	Socket   *Socket   `json:"socket,omitempty"`
+	Change   *Change   `json:"change,omitempty"`
+	Poke     *Poke     `json:"poke,omitempty"`
+	Exchange *Exchange `json:"exchange,omitempty"`
+	Summary  *Summary  `json:"summary,omitempty"`
 }
 
 // Header comes first.
@@ -64,14 +63,15 @@ type Settings struct {
 	// LoopbackLeftOut is how many connections within this machine it was not asked about.
 	LoopbackLeftOut int `json:"loopback_left_out,omitempty"`
 	*HTTPSettings
+	*RequestSettings
 }
 
 // HTTPSettings are those of a run with requests.
 type HTTPSettings struct {
-	IdleTimeout Seconds   `json:"idle_timeout"` // the HTTP server's
-	Pauses      []Seconds `json:"pause"`        // between the client's requests
+	IdleTimeout Seconds   `json:"idle_timeout,omitempty"` // the HTTP server's, where it is kax's
+	Pauses      []Seconds `json:"pause"`                  // between the client's requests
 	Reuse       bool      `json:"reuse"`
-	CloseWith   string    `json:"close_with"`
+	CloseWith   string    `json:"close_with,omitempty"`
 }
 
 // Keepalive is one end's TCP keepalive, asked and as the kernel reads it back.

@@ -26,6 +26,7 @@ type Tracker struct {
 	deaths     []string // a sentence each
 	lateness   span     // of probes, against their settings
 	handshakes span     // how long they took
+	exchanges  exchanges
 
 	// One of each, used again for every event.
 	event    Event

@@ -18,8 +18,14 @@ func (t *Tracker) verdicts() []string {
 			v = append(v, sentence)
 		}
 	}
-	say(t.oncePerRequest())
-	say(t.reuse())
+	if t.exchanges.n > 0 {
+		for _, sentence := range t.exchanges.verdicts() {
+			say(sentence)
+		}
+	} else {
+		say(t.oncePerRequest())
+		say(t.reuse())
+	}
 	say(t.crossed())
 	say(t.probed())
 	say(t.unprobed())

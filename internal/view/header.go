@@ -35,7 +35,7 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 // ends gives the keepalive of one end, where there are ends and no plan that
 // says it too.
 func (o Options) ends(h *timeline.Header, k timeline.Keepalive) string {
-	if o.TCPOnly || h.Settings == (timeline.Settings{}) {
+	if o.TCPOnly || h.Settings == (timeline.Settings{}) || h.Settings.RequestSettings != nil && k == (timeline.Keepalive{}) {
 		return ""
 	}
 	return keepalive(k)
@@ -45,11 +45,27 @@ func http(s timeline.Settings) string {
 	if s.HTTPSettings == nil {
 		return ""
 	}
-	text := fmt.Sprintf("server %s, idle timeout %s; client pauses %s", Clean(s.Server), seconds(s.IdleTimeout), pauses(s.Pauses))
-	if s.Reuse {
-		return text + ", reuses connections"
+	text := "server " + Clean(s.Server)
+	if s.IdleTimeout > 0 || s.RequestSettings == nil {
+		text += ", idle timeout " + seconds(s.IdleTimeout)
 	}
-	return text + ", never reuses a connection"
+	text += "; client pauses " + pauses(s.Pauses)
+	if !s.Reuse {
+		text += ", never reuses a connection"
+	} else {
+		text += ", reuses connections"
+	}
+	if r := s.RequestSettings; r != nil {
+		if r.Concurrency > 1 {
+			text += fmt.Sprintf("; %d requests at a time", r.Concurrency)
+		}
+		idle := "for ever"
+		if r.PoolIdle > 0 {
+			idle = "for " + seconds(r.PoolIdle)
+		}
+		text += fmt.Sprintf("; keeps up to %s a server %s", timeline.Count(r.PoolSize, "idle connection"), idle)
+	}
+	return text
 }
 
 // keepalive says what was asked for, and what the kernel reads back.
@@ -101,7 +117,7 @@ func (o Options) source(h *timeline.Header) string {
 	case "":
 		return "" // no packets are looked at
 	case timeline.AFPacket:
-		if o.TCPOnly {
+		if o.TCPOnly || h.Settings.RequestSettings != nil {
 			return "af_packet: every packet of these connections; a tcpdump beside it sees the same ones"
 		}
 		if h.Settings.Private {

@@ -15,6 +15,8 @@ type text struct {
 	opts  Options
 	held  []*timeline.Event // http events whose packet comes next
 	conns []timeline.Conn   // for the table of the summary
+
+	exchanges []timeline.Exchange // likewise
 }
 
 // lines writes the lines of a view.
@@ -42,9 +44,12 @@ func (v *text) record(r timeline.Record, l lines) error {
 		v.opts.plan(&b, r.Plan)
 	case r.Death != nil:
 		v.opts.death(&b, r.Death)
+	case r.Exchange != nil:
+		v.exchanges = append(v.exchanges, *r.Exchange)
 	case r.Conn != nil:
 		v.conns = append(v.conns, *r.Conn)
 	case r.Summary != nil:
+		v.opts.exchanges(&b, v.exchanges)
 		v.opts.summary(&b, v.conns, r.Summary)
 	}
 	_, err := io.WriteString(v.w, b.String())
