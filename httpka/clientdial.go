@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptrace"
+	"strings"
 	"time"
 )
 
@@ -68,7 +69,9 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, address string) (
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(t.ConnectionState(), err)
 	}
-	if alert := tls.AlertError(0); errors.As(err, &alert) && alert == noApplicationProtocol {
+	// RFC 7301 section 3.2. crypto/tls has no value to compare with; a test
+	// holds the text.
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "no application protocol") {
 		return nil, fmt.Errorf("%w: the server takes none of the protocols offered, HTTP/1.1: %w", ErrNotHTTP, err)
 	}
 	if err != nil {
@@ -76,9 +79,6 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, address string) (
 	}
 	return t, nil
 }
-
-// noApplicationProtocol is the alert of RFC 7301 section 3.2.
-const noApplicationProtocol = tls.AlertError(120)
 
 func (c *Client) forget(cc *clientConn) {
 	c.mu.Lock()

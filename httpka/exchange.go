@@ -108,7 +108,7 @@ func (c *clientConn) unread() {
 	c.conclude(NotReused{Reason: BodyUnread})
 }
 
-var errTooLong = errors.New("the time for one request is over")
+var errTooLong = fmt.Errorf("the time for one request is over: %w", context.DeadlineExceeded)
 
 // A WaitError says what an exchange waited for when its time was over.
 type WaitError struct {

@@ -79,6 +79,13 @@ func everyRecord(t testing.TB) []timeline.Record {
 		Errno: "ETIMEDOUT", Text: "connection timed out", Poll: []string{"IN", "ERR"}, Then: "end of file", Write: "EPIPE", Unanswered: 1, Quiet: 2000,
 	})
 	w.records = append(w.records, tcpRecords(t)...)
+	w.tracker.Exchange(w.now, 1, "http://127.0.0.1:3000/<x>", &httpka.Exchange{
+		Conn: 1, Client: c.addr[fromClient], Server: c.addr[fromServer], Nth: 2, Why: httpka.NotReused{Reason: httpka.FirstRequest},
+		Idle: time.Second, Retried: true, Method: "GET", Sent: httpka.Message{Version: "HTTP/1.1", Connection: "close"},
+		Status: 302, Got: httpka.Message{Version: "HTTP/1.0", KeepAlive: "max=1"}, Location: "/there", Body: 7,
+		Reuse: httpka.Reuse{May: httpka.ReuseNo, By: httpka.ByServer, Why: httpka.WhyClose}, Connect: us, TLS: 2 * us, Saved: us,
+		FirstByte: us, Total: 2 * us, Err: errors.New("<broken>"),
+	})
 	n := 2
 	w.finishWith(&n)
 	return w.records

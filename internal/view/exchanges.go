@@ -57,7 +57,7 @@ func spent(s timeline.Seconds) string {
 // remarks are what does not fit into a column.
 func remarks(e timeline.Exchange) (lines []string) {
 	if e.Because != "" && e.Why != "first" {
-		lines = append(lines, e.Why+": "+Clean(e.Because))
+		lines = append(lines, Clean(e.Why)+": "+Clean(e.Because))
 	}
 	if e.Retried {
 		lines = append(lines, "sent again by the client: it met the end of another connection first")

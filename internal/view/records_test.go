@@ -123,6 +123,30 @@ func everyKind() []timeline.Record {
 	return s.records
 }
 
+// asked is a run of requests, of every sort.
+func asked() []timeline.Record {
+	plain := timeline.Message{Version: "HTTP/1.1"}
+	url := "https://127.0.0.1:3000/keep"
+	records := []timeline.Record{{Header: &timeline.Header{
+		Schema: timeline.Schema, Version: "v1.2.3", Command: "http request", Source: timeline.AFPacket,
+		Settings: timeline.Settings{
+			Server: "127.0.0.1:3000", HTTPSettings: &timeline.HTTPSettings{Reuse: true, Pauses: []timeline.Seconds{at(500)}},
+			RequestSettings: &timeline.RequestSettings{Requests: 5, Concurrency: 2, PoolSize: 2, PoolIdle: at(90_000)},
+		},
+	}}}
+	for _, e := range []timeline.Exchange{
+		{N: 2, Conn: 1, Nth: 2, Status: 200, Reused: true, Idle: at(500), Saved: at(1.5), FirstByte: at(0.4), Got: timeline.Message{Version: "HTTP/1.1", Connection: "close", KeepAlive: "max=1"}},
+		{N: 1, Conn: 1, Nth: 1, Status: 200, Why: "first", Because: "the first request to this server", Connect: at(0.5), TLS: at(1), FirstByte: at(0.6), Got: plain},
+		{N: 3, Conn: 2, Nth: 1, Status: 302, Why: "server-close", WhyConn: 1, Because: "the server said Connection: close on #1 after 2 requests", Connect: at(0.5), TLS: at(1), FirstByte: at(0.6),
+			Got: timeline.Message{Version: "HTTP/1.0"}, Location: "/there", Retried: true},
+		{N: 4, Error: "dial tcp 127.0.0.1:3000: connect: connection refused"},
+	} {
+		e.Method, e.URL, e.Sent = "GET", url, plain
+		records = append(records, timeline.Record{Exchange: &e})
+	}
+	return append(records, timeline.Record{Summary: &timeline.Summary{Connections: 2, Requests: 3, Reused: 1, Verdicts: []string{"4 requests over 2 connections."}}})
+}
+
 const hostile = "\x1b[31m\x07\r\n\x00\x7f\u009b2J\u202e\u2066\xff\xc3\U000e0041é"
 
 // hostileRecords has such text wherever a record has text.
@@ -145,6 +169,9 @@ func hostileRecords() []timeline.Record {
 		s.event(timeline.Event{Conn: 1, Lane: timeline.HTTP, Kind: k, Side: side, Note: hostile, Message: &bad})
 	}
 	s.records = append(s.records,
+		timeline.Record{Exchange: &timeline.Exchange{
+			N: 1, Conn: 1, Method: hostile, URL: hostile, Sent: bad, Got: bad, Status: 302, Why: hostile, Because: hostile, Location: hostile, Error: hostile,
+		}},
 		timeline.Record{Conn: &timeline.Conn{ID: 1, ClosedBy: side, Close: timeline.CloseHow(hostile)}},
 		timeline.Record{Summary: &timeline.Summary{Events: map[string]int{hostile: 1}, Verdicts: []string{hostile}}})
 	return s.records

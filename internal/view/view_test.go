@@ -99,6 +99,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A run of requests ends with a table of them.
+func TestExchanges(t *testing.T) {
+	golden(t, "exchanges.txt", render(t, lanes, view.Options{Width: 80}, asked()))
+}
+
 // Every source says what it is and what it cannot show.
 func TestSources(t *testing.T) {
 	var out bytes.Buffer
@@ -153,7 +158,11 @@ func longRecords() []timeline.Record {
 		s.event(timeline.Event{At: at(99_999_999), Conn: 1_000_000, Lane: timeline.HTTP, Kind: "error", Note: text})
 		s.event(timeline.Event{At: at(-99_999_999), Conn: 1_000_000, Lane: timeline.TCP, Kind: "probe", Nth: 1 << 30, Note: text})
 	}
+	bad := timeline.Message{Version: long, Connection: words, KeepAlive: long}
 	s.records = append(s.records,
+		timeline.Record{Exchange: &timeline.Exchange{
+			N: 1 << 30, Conn: 1 << 30, Status: 300, Sent: bad, Got: bad, Why: long, Because: words, Location: long, Error: words, Idle: at(1e9), Connect: at(1e9),
+		}},
 		timeline.Record{Conn: &timeline.Conn{ID: 1 << 30, Requests: 1 << 30, Reused: 1 << 30, Probes: 1 << 30, ClosedBy: timeline.Side(long)}},
 		timeline.Record{Summary: &timeline.Summary{Packets: 1 << 30, Dropped: 1 << 30, Verdicts: []string{long, words}}})
 	return s.records
