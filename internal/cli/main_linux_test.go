@@ -237,8 +237,7 @@ type records struct {
 	sockets []*timeline.Socket
 	changes []*timeline.Change
 	pokes   []*timeline.Poke
-	idle    *timeline.Idle
-	race    *timeline.Race
+	asked   []*timeline.Exchange
 	summary *timeline.Summary
 }
 
@@ -291,10 +290,8 @@ func parseOpen(t *testing.T, r result) records {
 			out.changes = append(out.changes, rec.Change)
 		case rec.Poke != nil:
 			out.pokes = append(out.pokes, rec.Poke)
-		case rec.Idle != nil && out.idle == nil:
-			out.idle = rec.Idle
-		case rec.Race != nil && out.race == nil:
-			out.race = rec.Race
+		case rec.Exchange != nil:
+			out.asked = append(out.asked, rec.Exchange)
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:
@@ -303,6 +300,7 @@ func parseOpen(t *testing.T, r result) records {
 	}
 	// They come in the order in which they end.
 	slices.SortFunc(out.conns, func(a, b *timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(out.asked, func(a, b *timeline.Exchange) int { return cmp.Compare(a.N, b.N) })
 	return out
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"kax/httpka"
 )
 
 func TestUsage(t *testing.T) {
@@ -103,6 +105,20 @@ func TestUsage(t *testing.T) {
 		{"tcp listen --connections 3", 2, "unknown flag: --connections", ""},
 		{"tcp listen 127.0.0.1:0 --tcpdump", 2, "the port", ""},
 		{"tcp listen 192.0.2.1:3000 --source counters", 1, "192.0.2.1", "no interface here has this address"},
+		{"http request", 2, "give a URL", ""},
+		{"http request ftp://127.0.0.1/", 2, "must be http or https", ""},
+		{"http request http:///keep", 2, "must have a host", ""},
+		{"http request http://127.0.0.1:70000/", 2, "a port from 1 to 65535", ""},
+		{"http request http://127.0.0.1:1 --requests 0", 2, "a whole number from 1 on", ""},
+		{"http request http://127.0.0.1:1 --concurrency none", 2, "a whole number from 1 on", ""},
+		{"http request http://127.0.0.1:1 --pool-size 0", 2, "a whole number from 1 on", ""},
+		{"http request http://127.0.0.1:1 --pool-idle -1", 2, "must not be negative", ""},
+		{"http request http://127.0.0.1:1 --timeout 0", 2, "above 0", ""},
+		{"http request http://127.0.0.1:1 -H nothing", 2, `-H "nothing": must be like`, ""},
+		{"http request http://127.0.0.1:1 -H Content-Length:3", 2, "the body's length is kax's to say", ""},
+		{"http request http://127.0.0.1:1 -X G(T", 2, `-X "G(T"`, ""},
+		{"http request http://127.0.0.1:1 -d @/no/such/file", 1, "/no/such/file", ""},
+		{"http request http://127.0.0.1:1 --json --list", 2, "--json and --list", ""},
 		{"http serve --keepcnt 128", 2, "from 1 to 127", ""},
 		{"http serve --max-requests -1", 2, "a whole number from 0 on", ""},
 		{"http serve --max-requests some", 2, "a whole number from 0 on", ""},
@@ -344,7 +360,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"http idle", "http race", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
+	case slices.Contains([]string{"tcp dial", "tcp get", "tcp set", "tcp poke", "http request"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
@@ -352,13 +368,12 @@ func example(t *testing.T, line string) {
 		}
 		newPeer(t, "127.0.0.1:80")
 		mode = asIs
-	case strings.HasPrefix(args, "http idle "), strings.HasPrefix(args, "http race "):
+	case strings.HasPrefix(args, "http request "):
 		if !inside(t) {
 			return
 		}
-		for addr, tls := range map[string]string{"127.0.0.1:8080": "--tls=false", "127.0.0.1:8443": "--tls"} {
-			start(t, kax(asIs, "http", "serve", addr, "--idle-timeout", "1500ms", tls)).until(t, "://")
-		}
+		s := httpka.NewServer(httpka.ServerConfig{})
+		go s.Serve(newPeer(t, "127.0.0.1:80")) //nolint:errcheck // ends with the test
 		mode = asIs
 	}
 	words, err := shell.Output()

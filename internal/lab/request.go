@@ -199,7 +199,7 @@ func (r Request) settings(ctx context.Context) (timeline.Settings, error) {
 	out := timeline.Settings{
 		Server:       strings.Join(hosts, ", "),
 		ClientTCP:    timeline.Keepalive{Asked: timeline.Options(r.Settings), Effective: timeline.Options(got)},
-		HTTPSettings: &timeline.HTTPSettings{Reuse: !r.Client.NoReuse},
+		HTTPSettings: &timeline.HTTPSettings{Reuse: !r.Client.NoReuse, Pauses: []timeline.Seconds{}},
 		RequestSettings: &timeline.RequestSettings{
 			Requests: r.Requests, Concurrency: r.Concurrency, HTTP10: r.Client.HTTP10,
 			PoolIdle: timeline.Seconds(r.Client.PoolIdle), PoolSize: r.Client.PoolSize,
