@@ -23,6 +23,8 @@
 // [Client] sends requests; both tell an OnEvent function what they put on each
 // connection: requests with whether they reused it, responses with their
 // Connection and Keep-Alive headers as sent, and closes with their reason.
+// [Client.Exchange] says of a request which connection carried it, and of a new
+// connection why: a [Reason], by what was said and seen on the ones before.
 // Either may be used without the other. A server serves any http.Handler on any
 // net.Listener, over TLS too; the paths of its own, [Handler], also work in
 // another server as far as they do not go at the connection itself.

@@ -73,3 +73,37 @@ func ExampleClient() {
 	// request: GET /keep, reused: false
 	// all closed: true
 }
+
+// What became of a connection is told with the request that had to do without
+// it. Here a body is not read to its end, and then the server says close.
+func ExampleClient_Exchange() {
+	s := httpka.NewServer(httpka.ServerConfig{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go s.Serve(l) //nolint:errcheck // closed below
+	defer s.Close()
+
+	c := httpka.NewClient(httpka.ClientConfig{})
+	defer c.Close()
+	ask := func(path string, b httpka.Bounds) {
+		req, err := http.NewRequest(http.MethodGet, "http://"+l.Addr().String()+path, nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		x := c.Exchange(req, b)
+		fmt.Printf("%d on #%d, reused: %t, %q\n", x.Status, x.Conn, x.Reused, x.Why.Reason)
+	}
+	ask("/keep", httpka.Bounds{})
+	ask("/bytes?n=1000", httpka.Bounds{Read: 10})
+	ask("/close", httpka.Bounds{})
+	ask("/keep", httpka.Bounds{})
+	// Output:
+	// 200 on #1, reused: false, "first"
+	// 200 on #1, reused: true, ""
+	// 200 on #2, reused: false, "body-unread"
+	// 200 on #3, reused: false, "server-close"
+}

@@ -144,3 +144,86 @@ func TestTwoIdleConnections(t *testing.T) {
 		t.Errorf("%d of %d connections stayed open, want 2", reused, n)
 	}
 }
+
+// Reading a part of a body is no better than reading nothing of it.
+func TestPartialReadNotReused(t *testing.T) {
+	t.Parallel()
+	url, closed := standard(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 100))
+	})
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	for range 2 {
+		resp := do(t, c, url)
+		if _, err := io.CopyN(io.Discard, resp.Body, 100); err != nil { // all of it, but not its end
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	if e := rec.of(httpka.Request)[1]; !e.Reused {
+		t.Error("all bytes of a known length were read, and the connection is not reused")
+	}
+	for range 2 {
+		resp := do(t, c, url)
+		if _, err := io.CopyN(io.Discard, resp.Body, 99); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		await(t, "the connection to close", closed)
+	}
+	if e := rec.of(httpka.Request)[3]; e.Reused {
+		t.Error("a byte was left, and the connection is reused")
+	}
+}
+
+// A POST that meets the server's close is lost, unless it says that sending it
+// twice does no harm.
+func TestIdempotencyKeyRetried(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	go answerOnce(t, l, httpka.FIN)
+	c := newClient(t, httpka.ClientConfig{}, newRecorder())
+	url := "http://" + l.Addr().String() + "/"
+	for _, key := range []string{"", "once"} {
+		if _, err := c.Get(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("abc"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key != "" {
+			req.Header.Set("Idempotency-Key", key)
+		}
+		x := c.Exchange(req, httpka.Bounds{})
+		if (x.Err == nil) != (key != "") || x.Retried != (key != "") {
+			t.Errorf("with the key %q: retried %t, %v", key, x.Retried, x.Err)
+		}
+	}
+}
+
+// HTTP/1.0 is reused only where the server agrees to it in so many words.
+func TestOldVersionReused(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		head   string
+		reused bool
+	}{
+		{"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false},
+		{"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", true},
+	} {
+		url := script(t, func(_ int, c *net.TCPConn, next func() *http.Request) {
+			for next() != nil {
+				answer(c, test.head)
+			}
+		})
+		rec := newRecorder()
+		c := newClient(t, httpka.ClientConfig{}, rec)
+		get(t, c, url)
+		get(t, c, url)
+		if e := rec.of(httpka.Request)[1]; e.Reused != test.reused {
+			t.Errorf("%q: reused %t", test.head, e.Reused)
+		}
+		c.Close()
+	}
+}

@@ -117,7 +117,6 @@ func TestUsage(t *testing.T) {
 		{"http request http://127.0.0.1:1 -H nothing", 2, `-H "nothing": must be like`, ""},
 		{"http request http://127.0.0.1:1 -H Content-Length:3", 2, "the body's length is kax's to say", ""},
 		{"http request http://127.0.0.1:1 -X G(T", 2, `-X "G(T"`, ""},
-		{"http request http://127.0.0.1:1 -d @/no/such/file", 1, "/no/such/file", ""},
 		{"http request http://127.0.0.1:1 --json --list", 2, "--json and --list", ""},
 		{"http serve --keepcnt 128", 2, "from 1 to 127", ""},
 		{"http serve --max-requests -1", 2, "a whole number from 0 on", ""},
