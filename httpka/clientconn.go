@@ -43,7 +43,7 @@ type clientConn struct {
 	over      bool // it carries no more of them
 	explained bool // that it does not was told already
 	closed    bool
-	idleSince time.Time
+	idleSince time.Time // quiet, again
 }
 
 // seen is what crossed a connection for one exchange, under the connection's
@@ -185,11 +185,21 @@ func (c *clientConn) found(f Finding) {
 		}
 		c.verdict = f.Reuse
 	default:
-		c.got, c.verdict, c.quiet, c.answered = m, f.Reuse, time.Now(), true
+		c.got, c.verdict, c.answered = m, f.Reuse, true
+		c.rests()
 		if f.Reuse.May == ReuseNo {
 			c.conclude(c.because(f.Reuse))
 		}
 	}
+}
+
+// rests notes that a response is complete: before the pool knows, so that what
+// the pool times is never longer than what this does. It needs c.mu.
+func (c *clientConn) rests() {
+	c.quiet = time.Now()
+	c.client.mu.Lock()
+	defer c.client.mu.Unlock()
+	c.idleSince = c.quiet
 }
 
 // tellResponse tells of a response for a server that does not.
@@ -219,7 +229,7 @@ func (c *clientConn) back(err error) {
 	}
 	c.client.mu.Lock()
 	defer c.client.mu.Unlock()
-	c.busy, c.idleSince = c.busy-1, time.Now()
+	c.busy--
 }
 
 // ends takes the end of what can be read.
@@ -276,14 +286,16 @@ func (c *clientConn) fails(err error) error {
 }
 
 func (c *clientConn) Close() error {
+	c.mu.Lock()
+	idle, quiet := c.answered, c.quiet
+	c.mu.Unlock()
 	c.client.mu.Lock()
-	idle, since, closing := c.busy == 0, c.idleSince, c.client.closing
-	first := !c.closed
+	closing, first := c.client.closing, !c.closed
 	c.closed = true
 	c.client.mu.Unlock()
-	if first && idle && !closing && !since.IsZero() {
+	if first && idle && !closing {
 		why := NotReused{Reason: NotKnown}
-		if d := time.Since(since); c.client.cfg.PoolIdle > 0 && d >= c.client.cfg.PoolIdle {
+		if d := time.Since(quiet); c.client.cfg.PoolIdle > 0 && d >= c.client.cfg.PoolIdle {
 			why = NotReused{Reason: PoolTimeout, Idle: d}
 		}
 		c.finish(why)
