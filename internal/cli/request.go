@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +121,9 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 		}
 		f.run.URLs = append(f.run.URLs, u)
 	}
+	if f.packets.packets == "-" && slices.Contains(f.data, "@-") {
+		return usage(errors.New("-d @- and --packets -: stdin can be one of them"))
+	}
 	if f.run.Requests == 0 {
 		f.run.Requests = len(f.run.URLs)
 	}
@@ -137,12 +141,14 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 	}
 	f.run.Slow = func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) }
 	var (
-		mu   sync.Mutex
-		hint string
+		mu     sync.Mutex
+		failed bool
+		hint   string
 	)
 	f.run.Failed = func(n int, u *url.URL, x *httpka.Exchange) {
 		mu.Lock()
 		defer mu.Unlock()
+		failed = true
 		fmt.Fprintf(a.stderr, "kax: request %d: %s %s: %s\n", n, view.Clean(x.Method), view.Clean(u.Redacted()), view.Clean(x.Err.Error()))
 		if h := (hinted{}); errors.As(requestHint(x.Err), &h) {
 			hint = h.hint
@@ -167,13 +173,13 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 		if s.err != nil {
 			return s.err
 		}
-		if err == lab.ErrFailed || errors.Is(err, lab.ErrFailed) && !errors.Is(err, errInterrupted) {
-			if hint != "" {
-				fmt.Fprintf(a.stderr, "hint: %s\n", hint)
-			}
-			return silent(exitFailed)
+		if err != nil || !failed {
+			return err
 		}
-		return err
+		if hint != "" {
+			fmt.Fprintf(a.stderr, "hint: %s\n", hint)
+		}
+		return silent(exitFailed)
 	})
 }
 

@@ -290,6 +290,52 @@ func TestRequestPackets(t *testing.T) {
 	}
 }
 
+// Servers with several ports are one timeline.
+func TestRequestPorts(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	if !inside(t) {
+		return
+	}
+	one, two := startServer(t), startServer(t, "--tls")
+	res := request(t, one.url+"/keep", two.url+"/close", "--requests", "4", "-k", "--json")
+	rec := parse(t, res)
+	if got, want := whys(rec.asked), []string{"first", "first", "", "server-close"}; res.code != exitOK || !slices.Equal(got, want) {
+		t.Errorf("%q, want %q: %s", got, want, res)
+	}
+	for _, c := range rec.conns {
+		if c.Close != timeline.ByFIN {
+			t.Errorf("%+v: its packets are missing", c)
+		}
+	}
+	if len(rec.conns) != 3 || rec.summary.Packets == 0 {
+		t.Error(res)
+	}
+}
+
+// What is told of a connection names it as the timeline does, though the client
+// counts its own.
+func TestRequestNumbers(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	res := request(t, server.url+"/slow?d=50ms", server.url+"/close", "--requests", "12", "--concurrency", "4", "--json")
+	rec := parse(t, res)
+	for _, x := range rec.asked {
+		on := 0
+		for _, e := range rec.kind("request") {
+			if e.Conn == x.Conn {
+				on++
+			}
+		}
+		if x.Nth > on || x.WhyConn == x.Conn || x.WhyConn > len(rec.conns) {
+			t.Errorf("%+v, and %d requests on the connection", x, on)
+		}
+	}
+	if got := whys(rec.asked); slices.Contains(got, "unknown") {
+		t.Errorf("%q", got)
+	}
+}
+
 // ^C ends a run early: the summary is there, and the exit code says it.
 func TestRequestInterrupted(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,15 +32,12 @@ type Request struct {
 	Failed      func(n int, u *url.URL, x *httpka.Exchange) // told of each request without a response
 }
 
-// ErrFailed says that a request got no response; Failed was told of it.
-var ErrFailed = errors.New("not every request got a response")
-
 // latest is how much later than its packet a client may read a response, that
 // the two still find each other: less than settle.
 const latest = settle / 2
 
-// Run sends the requests. An end of ctx ends them: it is an error unless its
-// deadline is over.
+// Run sends the requests. One without a response is no error of the run's. An
+// end of ctx ends them: it is an error unless its deadline is over.
 func (r Request) Run(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -78,36 +74,40 @@ func (r Request) Run(ctx context.Context, env Env) error {
 
 // rounds sends the requests, so many at a time.
 func (r Request) rounds(ctx context.Context, s *stage, client *httpka.Client) error {
-	var (
-		mu     sync.Mutex
-		failed error
-	)
+	var errs errorList
 	for n, round := 1, 0; n <= r.Requests; round++ {
-		if round > 0 && !pause(ctx, r.Pauses, round-1) || ctx.Err() != nil {
-			return failed
+		if round > 0 && !pause(ctx, r.Pauses, round-1) || ctx.Err() != nil || errs.first() != nil {
+			break
 		}
 		var all sync.WaitGroup
 		for range min(r.Concurrency, r.Requests-n+1) {
 			number := n
 			n++
-			all.Go(func() {
-				err := r.one(ctx, s, client, number)
-				mu.Lock()
-				defer mu.Unlock()
-				failed = cmpErr(failed, err)
-			})
+			all.Go(func() { errs.add(r.one(ctx, s, client, number)) })
 		}
 		all.Wait()
 	}
-	return failed
+	return errs.first()
 }
 
-// cmpErr keeps the first error.
-func cmpErr(first, err error) error {
-	if first != nil {
-		return first
+// errorList keeps the first of several goroutines' errors.
+type errorList struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (l *errorList) add(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
 	}
-	return err
+}
+
+func (l *errorList) first() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 func (r Request) one(ctx context.Context, s *stage, client *httpka.Client, n int) error {
@@ -125,7 +125,7 @@ func (r Request) one(ctx context.Context, s *stage, client *httpka.Client, n int
 		return nil
 	}
 	r.Failed(n, u, x)
-	return ErrFailed
+	return nil
 }
 
 // lastSent puts a server's messages, which the client tells of, where their
@@ -218,8 +218,7 @@ func (r Request) dialer(s *stage) func(context.Context, string, string) (net.Con
 		if err != nil {
 			return nil, err
 		}
-		var client, server netip.AddrPort = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
-		s.own(client, server)
+		s.own(addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr()))
 		return s.watch(conn, true)
 	}
 }
