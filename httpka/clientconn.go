@@ -34,6 +34,8 @@ type clientConn struct {
 	quiet    time.Time
 	limit    announced
 	heads    [2]tap
+	total    int64 // bytes from the server
+	spoke    bool  // it has said more than it was asked for
 	alien    error // what comes is not HTTP/1
 	resetErr bool  // a write was told of a reset
 
@@ -121,6 +123,12 @@ func (c *clientConn) old(b []byte) []byte {
 }
 
 func (c *clientConn) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	spoke := c.spoke
+	c.mu.Unlock()
+	if spoke {
+		return 0, errUnsolicited
+	}
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	if c.requests == 0 && n > 0 && isHTTP2(b[:n]) {
@@ -128,7 +136,20 @@ func (c *clientConn) Read(b []byte) (int, error) {
 		c.alien = ErrHTTP2
 		n, err = 0, ErrHTTP2
 	}
+	if n > 0 && c.next == nil && (c.requests == 0 || c.answered) {
+		// net/http would write this to the standard log. Servers send a 408 so.
+		n, err = 0, errUnsolicited
+		c.spoke = true
+		if c.requests == 0 && c.alien == nil {
+			c.alien = errUnsolicited
+		}
+		c.conclude(NotReused{Reason: NotPersistent, Because: WhyUnsolicited})
+	}
 	c.listen(true, b[:n])
+	if c.total += int64(n); c.answered && c.got.Framing != BodyTunnel && c.total > c.got.End {
+		n -= int(min(c.total-c.got.End, int64(n))) // the same, right behind a response
+		c.spoke = true
+	}
 	if err != nil {
 		c.talk.Close(true)
 	}
@@ -138,6 +159,10 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// errUnsolicited ends a connection whose server speaks without being asked (RFC
+// 9112 section 9.2).
+var errUnsolicited = errors.New("the server sent what no request had asked for")
 
 // isHTTP2 knows the frames a server of HTTP/2 may begin with (RFC 9113 sections
 // 3.4 and 4.1): SETTINGS, or GOAWAY, on stream 0.
@@ -165,8 +190,11 @@ func (c *clientConn) found(f Finding) {
 	if c.client.cfg.OnHead != nil && f.Stage == HeadComplete {
 		c.client.cfg.OnHead(c.number, m.FromServer, c.heads[direction(m.FromServer)].cut(m.Start, m.HeadEnd))
 	}
-	if c.seen == nil {
-		return // the server speaks first: no exchange is there to note it for
+	if m.FromServer && m.Nth == 0 && f.Stage == HeadComplete {
+		c.conclude(NotReused{Reason: NotPersistent, Because: WhyUnsolicited})
+	}
+	if c.seen == nil || m.FromServer && m.Nth == 0 && m.HeadEnd > 0 {
+		return // there is no exchange to note it for
 	}
 	defer func() { c.seen.got, c.seen.verdict = c.got, c.verdict }()
 	switch {
@@ -272,10 +300,16 @@ func (c *clientConn) begun() bool {
 // fails says that the exchange under way has failed, and what is known of why.
 func (c *clientConn) fails(err error) error {
 	c.mu.Lock()
-	alien, reset, crossed := c.alien, c.resetErr, c.requests > 1 && c.got.Nth < c.requests
+	silent := c.got.Nth < c.requests
+	alien, reset, crossed := c.alien, c.resetErr, c.requests > 1 && silent
 	c.mu.Unlock()
-	if alien != nil {
+	switch {
+	case errors.Is(alien, ErrNotHTTP):
 		err = fmt.Errorf("the server does not speak HTTP/1: %w", alien)
+	case alien != nil:
+		err = alien
+	case errors.Is(err, io.EOF) && silent:
+		err = fmt.Errorf("the server closed the connection without a response: %w", err)
 	}
 	why := NotReused{Reason: Failed}
 	if reset && crossed {

@@ -203,6 +203,27 @@ func TestCrossedReason(t *testing.T) {
 	}
 }
 
+// A response that nobody asked for ends the connection, and is no other's: a 408
+// on an idle one, or a server that speaks first.
+func TestUnsolicited(t *testing.T) {
+	t.Parallel()
+	const late = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
+	url := script(t, func(_ int, c *net.TCPConn, next func() *http.Request) {
+		if next() != nil {
+			answer(c, noContent)
+			answer(c, late)
+			next()
+		}
+	})
+	c := newClient(t, httpka.ClientConfig{}, newRecorder())
+	exchange(t, c, url, httpka.Bounds{})
+	waitClosed(t, c)
+	x := exchange(t, c, url, httpka.Bounds{})
+	if x.Err != nil || x.Status != 204 || x.Why.Reason != httpka.NotPersistent || x.Why.Because != httpka.WhyUnsolicited || x.Why.Conn != 1 {
+		t.Errorf("%+v", x)
+	}
+}
+
 // Of three at a time the pool keeps one.
 func TestPoolFullReason(t *testing.T) {
 	t.Parallel()

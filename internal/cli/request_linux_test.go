@@ -189,6 +189,7 @@ func TestRequestFailures(t *testing.T) {
 			return
 		}
 		defer c.Close()
+		_, _ = c.Read(make([]byte, 1000))
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nsome")
 		_, _ = io.Copy(io.Discard, c)
 	}()
