@@ -145,6 +145,7 @@ func width(out *os.File) int {
 type packetFlags struct {
 	host    bool // the run needs the host's network: it talks to others
 	listens bool // with host: the others come to it
+	without bool // the run has something to say where there are neither packets nor counters
 	source  string
 	netns   bool   // not with host
 	on      string // with host: the interface

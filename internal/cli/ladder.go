@@ -67,7 +67,13 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 			return run(place{source: timeline.Counters})
 		}
 	}
-	return f.refused(refusals)
+	if f.without && f.source == sourceAuto && f.write == "" {
+		for _, err := range refusals {
+			fmt.Fprintf(a.stderr, "kax: no packets this way: %v\n", err)
+		}
+		return run(place{})
+	}
+	return refused(refusals)
 }
 
 // fromFile takes packets from another program.

@@ -38,7 +38,7 @@ type requestFlags struct {
 
 func (a *app) requestCmd() *cobra.Command {
 	f := requestFlags{
-		packets: packetFlags{host: true},
+		packets: packetFlags{host: true, without: true},
 		run: lab.Request{
 			Concurrency: 1,
 			Bounds:      httpka.Bounds{Timeout: 30 * time.Second},

@@ -204,7 +204,7 @@ func (s *stage) httpAt(at time.Time, e httpka.Event) {
 
 // watch gives a connection to the counters, where they are all there is.
 func (s *stage) watch(c net.Conn, dialed bool) (net.Conn, error) {
-	if s.env.Packets != nil {
+	if s.env.Source != timeline.Counters {
 		return c, nil
 	}
 	wc, err := s.watcher.Watch(c.(*net.TCPConn), dialed)

@@ -164,7 +164,7 @@ func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
 	e.Time = at
 	switch e.Kind {
 	case httpka.Request, httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose:
-		if t.header.Source != Counters && !c.written {
+		if t.header.Source != Counters && t.header.Source != "" && !c.written {
 			c.waiting = append(c.waiting, e)
 			return
 		}

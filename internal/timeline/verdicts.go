@@ -205,8 +205,8 @@ func (t *Tracker) probed() string {
 
 // unprobed says why there was no probe at all.
 func (t *Tracker) unprobed() string {
-	if t.sum.Events["probe"] > 0 || len(t.all) == 0 {
-		return ""
+	if t.sum.Events["probe"] > 0 || len(t.all) == 0 || t.header.Source == "" {
+		return "" // or nobody has looked
 	}
 	c, s := t.options(client), t.options(server)
 	if !c.Keepalive && !s.Keepalive {
