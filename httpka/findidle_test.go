@@ -35,7 +35,7 @@ func scripted(t *testing.T, f func(nth int, c *net.TCPConn, r *bufio.Reader)) st
 	return "http://" + l.Addr().String() + "/"
 }
 
-const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nok"
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nok"
 
 // serveFor answers requests until none has come for a time.
 func serveFor(c *net.TCPConn, r *bufio.Reader, idle time.Duration) {
@@ -43,7 +43,7 @@ func serveFor(c *net.TCPConn, r *bufio.Reader, idle time.Duration) {
 		if _, err := http.ReadRequest(r); err != nil {
 			return
 		}
-		io.WriteString(c, answer)
+		io.WriteString(c, okAnswer)
 		c.SetReadDeadline(time.Now().Add(idle))
 	}
 }
@@ -190,7 +190,7 @@ func TestIdleFinderNoise(t *testing.T) {
 			if !first && swallowed.CompareAndSwap(false, true) {
 				continue
 			}
-			io.WriteString(c, answer)
+			io.WriteString(c, okAnswer)
 		}
 	})
 	r := find(t, httpka.IdleFinder{URL: url, Enough: 2 * time.Second})

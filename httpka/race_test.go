@@ -28,7 +28,7 @@ func TestRacer(t *testing.T) {
 			if _, err := http.ReadRequest(r); err != nil {
 				return
 			}
-			io.WriteString(c, answer)
+			io.WriteString(c, okAnswer)
 			_, _ = http.ReadRequest(r)
 		}, httpka.RaceRetried, httpka.RaceFailed},
 	} {

@@ -13,6 +13,6 @@ func (a *app) httpCmd() *cobra.Command {
 		RunE:                       a.run(showHelp),
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(a.serveCmd(), a.requestCmd())
+	cmd.AddCommand(a.idleCmd(), a.raceCmd(), a.requestCmd(), a.serveCmd())
 	return cmd
 }

@@ -41,15 +41,14 @@ func idle(t *testing.T, code int, args ...string) (*timeline.Idle, result) {
 	return parseOpen(t, res).idle, res
 }
 
-// freePort is one that a server of another's can be told to take.
-func freePort(t *testing.T) int {
+// freeNumber is a port that a server of another's can be told to take.
+func freeNumber(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	n, err := strconv.Atoi(freePort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return n
 }
 
 // startForeign starts a server of another's, which runs in the foreground, and waits
@@ -86,23 +85,15 @@ func startForeign(t *testing.T, port int, program string, args ...string) {
 	}
 }
 
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 func startNginx(t *testing.T, timeout time.Duration, certificate string) int {
 	t.Helper()
 	nginx := need.Tool(t, "nginx")
-	dir, port, tls := sharedDir(t), freePort(t), ""
+	dir, port, tls := sharedDir(t), freeNumber(t), ""
 	if certificate != "" {
 		tls = "ssl_certificate " + certificate + "; ssl_certificate_key " + certificate + ";"
 		certificate = " ssl"
 	}
-	conf := write(t, dir+"/nginx.conf", fmt.Sprintf(`
+	conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/pid; error_log stderr;
 events { worker_connections 512; }
 http {
@@ -119,9 +110,9 @@ func startApache(t *testing.T, timeout time.Duration) int {
 	t.Helper()
 	apache := need.Tool(t, "apache2")
 	modules := "/usr/lib/apache2/modules"
-	dir, port := sharedDir(t), freePort(t)
-	write(t, dir+"/index.html", "here")
-	conf := write(t, dir+"/apache.conf", fmt.Sprintf(`
+	dir, port := sharedDir(t), freeNumber(t)
+	write(t, dir, "index.html", "here")
+	conf := write(t, dir, "apache.conf", fmt.Sprintf(`
 ServerRoot %[1]s
 ServerName localhost
 Listen 127.0.0.1:%[2]d
@@ -142,7 +133,7 @@ KeepAliveTimeout %[3]d
 `, dir, port, int(timeout/time.Second), modules))
 	if _, err := os.Stat(modules + "/mod_unixd.so"); err == nil && os.Geteuid() == 0 {
 		text, _ := os.ReadFile(conf)
-		write(t, conf, strings.Replace(string(text), "LoadModule dir_module", "LoadModule unixd_module "+modules+"/mod_unixd.so\nLoadModule dir_module", 1))
+		write(t, dir, filepath.Base(conf), strings.Replace(string(text), "LoadModule dir_module", "LoadModule unixd_module "+modules+"/mod_unixd.so\nLoadModule dir_module", 1))
 	}
 	startForeign(t, port, apache, "-f", conf, "-DFOREGROUND")
 	return port
@@ -150,7 +141,7 @@ KeepAliveTimeout %[3]d
 
 func startNode(t *testing.T, timeout time.Duration) int {
 	t.Helper()
-	port := freePort(t)
+	port := freeNumber(t)
 	startForeign(t, port, need.Tool(t, "node"), "-e", fmt.Sprintf(
 		`require('http').createServer({keepAliveTimeout: %d}, (q, r) => r.end('here')).listen(%d, '127.0.0.1')`, timeout.Milliseconds(), port))
 	return port
@@ -237,14 +228,14 @@ func certificateFile(t *testing.T) string {
 		}
 		both = append(both, text...)
 	}
-	return write(t, dir+"/both", string(both))
+	return write(t, dir, "both", string(both))
 }
 
 // Python's http.server speaks HTTP/1.0 and closes after each response: there is
 // no timeout, and that is said.
 func TestIdlePython(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := freeNumber(t)
 	startForeign(t, port, need.Tool(t, "python3"), "-m", "http.server", "--bind", "127.0.0.1", "--directory", t.TempDir(), fmt.Sprint(port))
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	for code, args := range map[int][]string{exitFailed: nil, exitProblem: {"--longer-than", "1"}} {

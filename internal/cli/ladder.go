@@ -73,7 +73,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 		}
 		return run(place{})
 	}
-	return refused(refusals)
+	return f.refused(refusals)
 }
 
 // fromFile takes packets from another program.

@@ -237,6 +237,8 @@ type records struct {
 	sockets []*timeline.Socket
 	changes []*timeline.Change
 	pokes   []*timeline.Poke
+	idle    *timeline.Idle
+	race    *timeline.Race
 	asked   []*timeline.Exchange
 	summary *timeline.Summary
 }
@@ -290,6 +292,10 @@ func parseOpen(t *testing.T, r result) records {
 			out.changes = append(out.changes, rec.Change)
 		case rec.Poke != nil:
 			out.pokes = append(out.pokes, rec.Poke)
+		case rec.Idle != nil && out.idle == nil:
+			out.idle = rec.Idle
+		case rec.Race != nil && out.race == nil:
+			out.race = rec.Race
 		case rec.Exchange != nil:
 			out.asked = append(out.asked, rec.Exchange)
 		case rec.Summary != nil:

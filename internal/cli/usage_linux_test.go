@@ -359,13 +359,21 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"tcp dial", "tcp get", "tcp set", "tcp poke", "http request"}, args):
+	case slices.Contains([]string{"http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
 			return
 		}
 		newPeer(t, "127.0.0.1:80")
+		mode = asIs
+	case strings.HasPrefix(args, "http idle "), strings.HasPrefix(args, "http race "):
+		if !inside(t) {
+			return
+		}
+		for addr, tls := range map[string]string{"127.0.0.1:8080": "--tls=false", "127.0.0.1:8443": "--tls"} {
+			start(t, kax(asIs, "http", "serve", addr, "--idle-timeout", "1500ms", tls)).until(t, "://")
+		}
 		mode = asIs
 	case strings.HasPrefix(args, "http request "):
 		if !inside(t) {

@@ -28,6 +28,8 @@ type Record struct {
 	Change   *Change   `json:"change,omitempty"`
 	Poke     *Poke     `json:"poke,omitempty"`
 	Exchange *Exchange `json:"exchange,omitempty"`
+	Idle     *Idle     `json:"idle,omitempty"`
+	Race     *Race     `json:"race,omitempty"`
 	Summary  *Summary  `json:"summary,omitempty"`
 }
 
