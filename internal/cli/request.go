@@ -194,7 +194,7 @@ func (a *app) head(conn int, fromServer bool, head []byte) {
 	for line := range strings.Lines(string(head)) {
 		fmt.Fprintf(&b, "#%d %c %s\n", conn, arrow, view.Clean(strings.TrimRight(line, "\r\n")))
 	}
-	fmt.Fprint(a.stderr, b.String())
+	fmt.Fprintf(a.stderr, "%s", b.String())
 }
 
 // parseURL takes a URL as curl does: without a scheme it is http.
