@@ -107,7 +107,7 @@ func TestStatusForgets(t *testing.T) {
 	for deadline := time.Now().Add(patience); len(list) != 1001 && time.Now().Before(deadline); {
 		list = asking.status("/status?closed=1") // the last ones are being put down
 	}
-	if first, last := list[0], list[len(list)-1]; len(list) != 1001 || first.Conn == 1 || !last.Self {
-		t.Errorf("%d connections, from #%d", len(list), first.Conn)
+	if len(list) != 1001 || !list[1000].Self {
+		t.Errorf("%d connections of %d and this", len(list), n)
 	}
 }
