@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/testnet"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -240,10 +241,9 @@ func TestDialToAPeerThatResets(t *testing.T) {
 			run := start(t, kax(mode, append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(1, 1, 5, 0)...)...))
 			c := peer.accept(t)
 			lift := drop(t, peer.port)
-			if err := c.SetLinger(0); err != nil {
+			if err := testnet.Forget(c); err != nil { // its reset is lost
 				t.Fatal(err)
 			}
-			c.Close() // its reset is lost
 			lift()
 			res := run.end(t)
 			if res.code != 0 {
