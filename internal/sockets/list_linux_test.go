@@ -147,7 +147,7 @@ func TestListOwnSockets(t *testing.T) {
 					if s.State != want.state || s.Timer != want.timer || s.UID != uint32(os.Getuid()) {
 						t.Errorf("%s: %v, timer %v, user %d", want.name, s.State, s.Timer, s.UID)
 					}
-					if s.Owner.PID != os.Getpid() || s.Owner.FD != fdOf(want.conn) || s.Owner.Process == "" || len(s.Also) != 0 {
+					if s.Owner.PID != os.Getpid() || s.Owner.FD != fdOf(want.conn) || s.Owner.Process == "" || len(settled(s.Also)) != 0 {
 						t.Errorf("%s: owner %+v, also %v; its descriptor is %d", want.name, s.Owner, s.Also, fdOf(want.conn))
 					}
 					if want.timer == KeepaliveTimer && (s.Expires <= want.settings.Idle-10*time.Second || s.Expires > want.settings.Idle) {
@@ -437,7 +437,7 @@ func TestListFilters(t *testing.T) {
 				t.Errorf("%s: %d sockets, want %d", tt.name, len(table.Sockets), tt.want)
 			}
 			for _, s := range table.Sockets {
-				if tt.q.PID != 0 && (s.Owner.PID != pid || len(s.Also) != 1 || s.Also[0].PID != os.Getpid() || table.Descriptors < 4) {
+				if tt.q.PID != 0 && (s.Owner.PID != pid || len(settled(s.Also)) != 1 || table.Descriptors < 4) {
 					t.Errorf("%s: owner %v, also %v, %d descriptors", tt.name, s.Owner, s.Also, table.Descriptors)
 				}
 				if s.Unread != NotAsked {
@@ -496,7 +496,7 @@ func TestReadChangedDescriptor(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(s.Also) != 1 {
+		if len(settled(s.Also)) != 1 {
 			t.Errorf("a socket with two descriptors: %v, also %v", s.Owner, s.Also)
 		}
 		read("as it is", s, me, "")
@@ -621,4 +621,15 @@ func TestParseStates(t *testing.T) {
 	if States(1<<SynRecv).mask()&(1<<newSynRecv) == 0 || States(0).mask() != uint32(allStates) {
 		t.Error("the mask lacks states")
 	}
+}
+
+// settled leaves out the children of this process: one that another test is
+// starting has every descriptor until it becomes its program.
+func settled(owners []Owner) (own []Owner) {
+	for _, o := range owners {
+		if o.PID == os.Getpid() {
+			own = append(own, o)
+		}
+	}
+	return own
 }
