@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -313,10 +314,8 @@ func TestListAgainstSS(t *testing.T) {
 				peer = strings.TrimSuffix(peer, "0") + "*"
 			}
 			line := fmt.Sprintf("%v %v %v", s.State, s.Local, peer)
-			for _, o := range append([]Owner{s.Owner}, s.Also...) {
-				if o.PID != 0 {
-					line += fmt.Sprintf(" pid=%d,fd=%d", o.PID, o.FD)
-				}
+			for _, o := range settled(append([]Owner{s.Owner}, s.Also...)) {
+				line += fmt.Sprintf(" pid=%d,fd=%d", o.PID, o.FD)
 			}
 			switch s.Timer {
 			case NoTimer:
@@ -334,6 +333,7 @@ func TestListAgainstSS(t *testing.T) {
 			}
 			got = append(got, fmt.Sprintf("%s sk:%x", line, s.cookie))
 		}
+		mine := regexp.MustCompile(fmt.Sprintf(`pid=%d,fd=\d+`, os.Getpid()))
 		for line := range strings.Lines(string(out)) {
 			f := strings.Fields(line)
 			text := fmt.Sprintf("%s %s %s", f[0], f[3], f[4])
@@ -342,8 +342,9 @@ func TestListAgainstSS(t *testing.T) {
 			for _, word := range f[5:] {
 				switch {
 				case strings.HasPrefix(word, "users:"):
-					_, rest, _ := strings.Cut(word, ",")
-					owner = " " + strings.TrimRight(rest, ")")
+					for _, o := range mine.FindAllString(word, -1) {
+						owner += " " + o
+					}
 				case strings.HasPrefix(word, "timer:("):
 					name, _, _ := strings.Cut(strings.TrimPrefix(word, "timer:("), ",")
 					timer = " " + name
