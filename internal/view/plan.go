@@ -34,8 +34,11 @@ func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
 // settings says what was asked for and what holds: on a socket, or, where a plan
 // stands alone, on one that would be made.
 func (o Options) settings(k timeline.Keepalive) string {
-	if o.TCPOnly || k.Asked == k.Effective || !k.Effective.Keepalive {
+	switch {
+	case o.TCPOnly:
 		return keepalive(k)
+	case k.Asked == k.Effective || !k.Effective.Keepalive:
+		return options(k.Effective)
 	}
 	return "asked: " + options(k.Asked) + "; in force: " + options(k.Effective)
 }
