@@ -103,27 +103,8 @@ func (a *app) demo(cmd *cobra.Command, f demoFlags) error {
 	if f.packets.tcpdump {
 		return a.tcpdump(f.packets, listen)
 	}
-	return a.climb(f.packets, func(p place) error {
-		if p.packets != nil {
-			defer p.packets.Close()
-		}
-		ctx, cancel := context.WithCancelCause(cmd.Context())
-		defer cancel(nil)
-		if f.out.stop > 0 {
-			var stop context.CancelFunc
-			ctx, stop = context.WithTimeout(ctx, f.out.stop)
-			defer stop()
-		}
-		s := &sink{view: f.out.view(a.stdout), stop: cancel}
-		err := f.demo.Run(ctx, lab.Env{
-			Command: "demo", Version: a.version,
-			Source: p.source, Private: p.private, Packets: p.packets,
-			Write: f.packets.write, Emit: s.record,
-		})
-		if s.err != nil {
-			return s.err
-		}
-		return listenHint(err)
+	return a.play(cmd, f.packets, f.out, func(ctx context.Context, env lab.Env) error {
+		return listenHint(f.demo.Run(ctx, env))
 	})
 }
 

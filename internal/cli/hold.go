@@ -128,29 +128,12 @@ func (a *app) hold(cmd *cobra.Command, f holdFlags, addr string, run func(contex
 	if err != nil {
 		return err
 	}
-	return a.climb(f.packets, func(p place) error {
-		if p.packets != nil {
-			defer p.packets.Close()
-		}
-		ctx, cancel := context.WithCancelCause(cmd.Context())
-		defer cancel(nil)
-		if f.out.stop > 0 {
-			var stop context.CancelFunc
-			ctx, stop = context.WithTimeout(ctx, f.out.stop)
-			defer stop()
-		}
-		s := &sink{view: f.out.view(a.stdout), stop: cancel}
-		h := lab.Hold{
-			Settings: settings, HZ: hz, Connections: f.connections,
-			Slow: func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) },
-		}
-		err := run(ctx, h, lab.Env{
-			Command: "tcp " + cmd.Name(), Version: a.version, Source: p.source,
-			Packets: p.packets, On: f.packets.on, Write: f.packets.write, Emit: s.record,
-		})
-		if s.err != nil {
-			return s.err
-		}
+	h := lab.Hold{
+		Settings: settings, HZ: hz, Connections: f.connections,
+		Slow: func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) },
+	}
+	return a.play(cmd, f.packets, f.out, func(ctx context.Context, env lab.Env) error {
+		err := run(ctx, h, env)
 		if errors.Is(err, errInterrupted) {
 			return nil // it runs until ^C
 		}

@@ -154,26 +154,8 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 			hint = h.hint
 		}
 	}
-	return a.climb(f.packets, func(p place) error {
-		if p.packets != nil {
-			defer p.packets.Close()
-		}
-		ctx, cancel := context.WithCancelCause(cmd.Context())
-		defer cancel(nil)
-		if f.out.stop > 0 {
-			var stop context.CancelFunc
-			ctx, stop = context.WithTimeout(ctx, f.out.stop)
-			defer stop()
-		}
-		s := &sink{view: f.out.view(a.stdout), stop: cancel}
-		err := f.run.Run(ctx, lab.Env{
-			Command: "http request", Version: a.version, Source: p.source,
-			Packets: p.packets, On: f.packets.on, Write: f.packets.write, Emit: s.record,
-		})
-		if s.err != nil {
-			return s.err
-		}
-		if err != nil || !failed {
+	return a.play(cmd, f.packets, f.out, func(ctx context.Context, env lab.Env) error {
+		if err := f.run.Run(ctx, env); err != nil || !failed {
 			return err
 		}
 		if hint != "" {

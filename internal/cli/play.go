@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"kax/internal/lab"
+)
+
+// play runs an experiment on the best rung that its flags permit, shows its
+// records, and ends it with --for, a signal, or an output that nobody takes.
+func (a *app) play(cmd *cobra.Command, f packetFlags, out outputFlags, run func(context.Context, lab.Env) error) error {
+	return a.climb(f, func(p place) error {
+		if p.packets != nil {
+			defer p.packets.Close()
+		}
+		ctx, cancel := context.WithCancelCause(cmd.Context())
+		defer cancel(nil)
+		if out.stop > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeout(ctx, out.stop)
+			defer stop()
+		}
+		s := &sink{view: out.view(a.stdout), stop: cancel}
+		err := run(ctx, lab.Env{
+			Command: cmd.CommandPath()[len("kax "):], Version: a.version,
+			Source: p.source, Private: p.private, Packets: p.packets,
+			On: f.on, Write: f.write, Emit: s.record,
+		})
+		if s.err != nil {
+			return s.err
+		}
+		return err
+	})
+}
