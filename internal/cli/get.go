@@ -3,7 +3,6 @@ package cli
 import (
 	"os"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -106,7 +105,5 @@ func (a *app) details(cmd *cobra.Command, json bool) (view.View, error) {
 	if json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	return v, v.Record(timeline.Record{Header: &timeline.Header{
-		Schema: timeline.Schema, Version: a.version, Command: cmd.CommandPath()[len("kax "):], Started: time.Now(),
-	}})
+	return v, v.Record(a.header(commandName(cmd), timeline.Settings{}))
 }

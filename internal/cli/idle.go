@@ -121,11 +121,7 @@ func (a *app) idle(cmd *cobra.Command, f idleFlags, url string) error {
 	if f.json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	header := timeline.Header{
-		Schema: timeline.Schema, Version: a.version, Command: "http idle", Started: time.Now().Round(0),
-		Settings: timeline.Settings{Server: url},
-	}
-	if err := v.Record(timeline.Record{Header: &header}); err != nil {
+	if err := v.Record(a.header("http idle", timeline.Settings{Server: url})); err != nil {
 		return err
 	}
 	p := a.newIdleProgress(finder)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +73,7 @@ func (a *app) plan(cmd *cobra.Command, f planFlags) error {
 	if f.json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	header := timeline.Header{Schema: timeline.Schema, Version: a.version, Command: "tcp plan", Started: time.Now().Round(0)}
-	if err := v.Record(timeline.Record{Header: &header}); err != nil {
+	if err := v.Record(a.header("tcp plan", timeline.Settings{})); err != nil {
 		return err
 	}
 	return v.Record(timeline.Record{Plan: p})

@@ -24,7 +24,7 @@ func (a *app) play(cmd *cobra.Command, f packetFlags, out outputFlags, run func(
 		}
 		s := &sink{view: out.view(a.stdout), stop: cancel}
 		err := run(ctx, lab.Env{
-			Command: cmd.CommandPath()[len("kax "):], Version: a.version,
+			Command: commandName(cmd), Version: a.version,
 			Source: p.source, Private: p.private, Packets: p.packets,
 			On: f.on, Write: f.write, Emit: s.record,
 		})

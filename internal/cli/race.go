@@ -89,10 +89,7 @@ func (a *app) race(cmd *cobra.Command, f raceFlags, url string) error {
 	if f.json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	err := v.Record(timeline.Record{Header: &timeline.Header{
-		Schema: timeline.Schema, Version: a.version, Command: "http race", Started: time.Now().Round(0),
-		Settings: timeline.Settings{Server: url},
-	}})
+	err := v.Record(a.header("http race", timeline.Settings{Server: url}))
 	if err != nil {
 		return err
 	}

@@ -112,10 +112,7 @@ func (f *socketsFlags) check(cmd *cobra.Command) error {
 }
 
 func (a *app) sockets(ctx context.Context, f socketsFlags) error {
-	header := &timeline.Header{
-		Schema: timeline.Schema, Version: a.version, Command: "tcp sockets",
-		Started: time.Now(), Settings: timeline.Settings{CutBy: timeline.Seconds(f.cutBy)},
-	}
+	header := a.header("tcp sockets", timeline.Settings{CutBy: timeline.Seconds(f.cutBy)})
 	out := bufio.NewWriterSize(a.stdout, 64<<10)
 	lines := view.NewJSON(out, view.Options{}) // one of them, for one header
 	redraw := f.refresh > 0 && !f.json && term.IsTerminal(int(a.stdout.Fd()))
@@ -128,7 +125,7 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 		if err != nil {
 			return err
 		}
-		header.Settings.LoopbackLeftOut = f.leftOut
+		header.Header.Settings.LoopbackLeftOut = f.leftOut
 		v := table(endless{lines})
 		if !f.json {
 			if !first && !redraw {
@@ -137,7 +134,7 @@ func (a *app) sockets(ctx context.Context, f socketsFlags) error {
 			v = f.view(a, out, redraw)
 		}
 		if first || !f.json {
-			if err := v.Record(timeline.Record{Header: header}); err != nil {
+			if err := v.Record(header); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -14,15 +13,11 @@ import (
 // process's network namespace: the sysctl net.ipv4.tcp_keepalive_time. For
 // another namespace than this process's it needs CAP_SYS_ADMIN.
 func (p *Process) DefaultIdle() (time.Duration, error) {
-	ours, err := os.Readlink("/proc/thread-self/ns/net")
+	elsewhere, err := otherNetwork(p.PID)
 	if err != nil {
 		return 0, err
 	}
-	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", p.PID))
-	if err != nil {
-		return 0, err
-	}
-	if ours == theirs {
+	if !elsewhere {
 		return readIdle()
 	}
 	var idle time.Duration
