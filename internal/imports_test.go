@@ -24,7 +24,7 @@ var allowed = map[string]struct {
 	"tcpka":             {nil, "TCP keepalive, as a library: a mechanism of its own"},
 	"httpka":            {nil, "HTTP keep-alive, as a library: knows nothing of the other mechanism"},
 	"internal/wire":     {nil, "bytes to segments, wherever they come from"},
-	"internal/capture":  {nil, "packets in and out, whatever they mean"},
+	"internal/capture":  {[]string{"internal/wire"}, "packets in and out, whatever they mean; names their link types as wire does"},
 	"internal/netns":    {nil, "namespaces, whatever runs in them"},
 	"internal/need":     {nil, "what tests need of a machine"},
 	"internal/known":    {nil, "facts about systems of others"},

@@ -2,7 +2,11 @@
 // output of another capture program, and pcapng files.
 package capture
 
-import "time"
+import (
+	"time"
+
+	"kax/internal/wire"
+)
 
 // A Source is where packets come from.
 type Source interface {
@@ -21,6 +25,7 @@ type Packet struct {
 	Data      []byte    // from the link-layer header on; valid until the next call
 	Length    int       // on the wire; Data may hold less
 	Interface int       // where it was seen; 0 where that is not known
+	Link      wire.Link // how Data begins
 }
 
 // A Filter says which packets a live capture takes.

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"kax/internal/wire"
 )
 
 // The ring that the kernel writes packets into. Version 2 wakes its reader at
@@ -173,6 +175,7 @@ func (l *Live) Next(wait time.Duration) (Packet, bool, error) {
 		Data:      l.ring[start : start+int(h.Snaplen)],
 		Length:    int(h.Len),
 		Interface: int(from.Ifindex),
+		Link:      wire.Ethernet,
 	}
 	l.next = (l.next + 1) % frameCount
 	l.held = true

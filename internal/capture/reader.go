@@ -13,6 +13,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"kax/internal/wire"
 )
 
 // Reader is the output of another capture program, as of tcpdump -U -w -, while
@@ -112,7 +114,7 @@ func (r *Reader) read(from gopacket.PacketDataSource) error {
 		if err != nil {
 			return fmt.Errorf("%s, after packet %d: %w", r.name, n, err)
 		}
-		r.packets <- Packet{Time: info.Timestamp, Data: slices.Clone(data), Length: info.Length, Interface: info.InterfaceIndex}
+		r.packets <- Packet{Time: info.Timestamp, Data: slices.Clone(data), Length: info.Length, Interface: info.InterfaceIndex, Link: wire.Ethernet}
 	}
 }
 
