@@ -1,5 +1,7 @@
 package tcpka
 
+import "time"
+
 // Flags are the control bits of a TCP header (RFC 9293 section 3.1).
 type Flags uint8
 
@@ -19,6 +21,10 @@ type Segment struct {
 	Window   uint16 // as it stands in the header
 	Scale    int8   // window scale option of a SYN, or -1
 	Flags    Flags
+
+	// Quiet is how long nothing but probes and their answers has passed on the
+	// connection; 0 where that is not known.
+	Quiet time.Duration
 }
 
 // A Flow follows the segments of one connection, both directions, and says
@@ -39,18 +45,26 @@ type half struct {
 	scale     int8 // window scale it offered, -1 none
 	winKnown  bool
 	win       int // window it last advertised, in bytes
+	holes     holes
 
 	// The probe still waiting for an answer.
 	pending   bool
 	pendKind  Kind
 	answerAck uint32 // what an answer to it acknowledges
 	takenAck  uint32 // the same, when the answer takes the new byte it carries
+	presumed  bool   // it is the first segment seen, and only an answer can tell
 }
 
 // A Meaning is a Flow's verdict on one segment.
 type Meaning struct {
 	Kind   Kind
 	Window int // the window advertised, in bytes, scaled where the handshake was seen
+
+	// Presumed marks a ProbeAnswer that shows what the segment before it was:
+	// the first that was seen of its sender, and so called an Ack.
+	Presumed bool
+	// Late marks Data that was sent before what has been seen already.
+	Late bool
 }
 
 // Next takes the next segment, sent by side 0 or 1.
@@ -73,7 +87,7 @@ func (f *Flow) Next(from int, s Segment) Meaning {
 	case s.Flags&FlagSYN != 0:
 		m.Kind = h.syn(s)
 	default:
-		m.Kind = h.classify(p, s)
+		h.classify(p, s, &m)
 	}
 	h.winKnown, h.win = true, m.Window
 	if s.Flags&FlagACK != 0 {
@@ -103,42 +117,62 @@ func (h *half) syn(s Segment) Kind {
 	return SYNACK
 }
 
-func (h *half) classify(p *half, s Segment) Kind {
+// shortestIdle is the least time of quiet after which Linux, macOS and the BSDs
+// probe: theirs are whole seconds.
+const shortestIdle = time.Second
+
+func (h *half) classify(p *half, s Segment, m *Meaning) {
 	end := s.Seq + uint32(s.Len)
 	fin := s.Flags&FlagFIN != 0
 	if fin {
 		end++
 	}
-	if !h.known {
+	first := !h.known
+	if first {
 		h.known, h.nxt, h.una = true, s.Seq, s.Seq
 	}
 	behind := int32(h.nxt - s.Seq)
 	old := p.known && int32(s.Ack-p.una) < 0
 	if behind == 1 && s.Len <= 1 && !fin && !old {
+		// A byte that comes again at once has lost its acknowledgment on the way.
+		again := s.Len == 1 && s.Quiet > 0 && s.Quiet < shortestIdle
 		switch {
 		case p.closed():
-			return h.probe(WindowProbe, h.nxt)
-		case h.una == h.nxt:
-			return h.probe(Probe, h.nxt)
+			m.Kind = h.probe(WindowProbe, h.nxt)
+			return
+		case h.una == h.nxt && !again:
+			m.Kind = h.probe(Probe, h.nxt)
+			return
 		}
 	}
 	if s.Len == 0 && !fin {
-		return h.acknowledges(p, s)
+		h.acknowledges(p, s, m)
+		if first && s.Flags == FlagACK && m.Kind == Ack {
+			h.presumed, h.answerAck = true, s.Seq+1
+		}
+		return
 	}
+	h.presumed = false
+	switch {
 	// BSD-derived systems probe a closed window with one new byte.
-	if s.Len == 1 && behind == 0 && !fin && p.closed() {
-		return h.probe(WindowProbe, end)
-	}
-	if int32(end-h.nxt) <= 0 && behind > 0 {
-		return Retransmission
-	}
-	if int32(end-h.nxt) > 0 {
+	case s.Len == 1 && behind == 0 && !fin && p.closed():
+		m.Kind = h.probe(WindowProbe, end)
+		return
+	case int32(end-h.nxt) <= 0 && behind > 0:
+		if !h.holes.fill(s.Seq, end) {
+			m.Kind = Retransmission
+			return
+		}
+		m.Late = true
+	case int32(end-h.nxt) > 0:
+		if behind < 0 {
+			h.holes.add(h.nxt, s.Seq)
+		}
 		h.nxt = end
 	}
-	if fin {
-		return FIN
+	if m.Kind = Data; fin {
+		m.Kind = FIN
 	}
-	return Data
 }
 
 // closed reports that this side has said it takes no more bytes for now.
@@ -150,20 +184,22 @@ func (h *half) probe(k Kind, takenAck uint32) Kind {
 }
 
 // acknowledges says what an empty segment is to the peer that sent p.
-func (h *half) acknowledges(p *half, s Segment) Kind {
+func (h *half) acknowledges(p *half, s Segment, m *Meaning) {
+	m.Kind = Ack
 	switch {
 	case s.Flags&FlagACK == 0: // no TCP sends this, and so it answers nothing
 	case p.pending && (s.Ack == p.answerAck || s.Ack == p.takenAck):
 		p.pending = false
-		if p.pendKind == WindowProbe {
-			return WindowProbeAnswer
+		if m.Kind = ProbeAnswer; p.pendKind == WindowProbe {
+			m.Kind = WindowProbeAnswer
 		}
-		return ProbeAnswer
 	case p.handshake:
 		p.handshake = false
-		return Established
+		m.Kind = Established
+	case p.presumed && s.Ack == p.answerAck:
+		m.Kind, m.Presumed = ProbeAnswer, true
 	}
-	return Ack
+	p.presumed = false
 }
 
 // acked notes that the other side has acknowledged everything before ack.
@@ -172,7 +208,8 @@ func (h *half) acked(ack uint32) {
 		h.known, h.nxt, h.una = true, ack, ack
 		return
 	}
-	if int32(ack-h.nxt) > 0 { // a segment the capture has missed
+	if int32(ack-h.nxt) > 0 { // a segment the capture has missed, or shows later
+		h.holes.add(h.nxt, ack)
 		h.nxt = ack
 	}
 	if int32(ack-h.una) > 0 {

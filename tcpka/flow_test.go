@@ -3,6 +3,7 @@ package tcpka_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"kax/tcpka"
 )
@@ -203,6 +204,26 @@ var flows = []struct {
 		{s, A, 1, 0, 251, open, tcpka.Ack},
 		{c, PA, 201, 50, 1, open, tcpka.Retransmission}, // the acknowledgment was lost
 	}},
+	{"out of order", false, []step{
+		{c, PA, 101, 100, 1, open, tcpka.Data},
+		{c, PA, 301, 100, 1, open, tcpka.Data},
+		{c, PA, 1, 100, 1, open, tcpka.Data},
+		{c, PA, 1, 100, 1, open, tcpka.Retransmission},
+		{c, PA, 251, 50, 1, open, tcpka.Data}, // the end of a hole
+		{c, PA, 201, 20, 1, open, tcpka.Data}, // its beginning
+		{c, PA, 221, 30, 1, open, tcpka.Data},
+		{c, PA, 201, 200, 1, open, tcpka.Retransmission},
+	}},
+	{"acknowledged before it is seen", false, []step{
+		{s, A, 1, 0, 101, open, tcpka.Ack},
+		{c, PA, 1, 100, 1, open, tcpka.Data},
+		{c, PA, 1, 100, 1, open, tcpka.Retransmission},
+	}},
+	{"joining at an acknowledgment", true, []step{
+		{c, A, 99, 0, 51, open, tcpka.Ack},
+		{c, PA, 99, 1, 51, open, tcpka.Data},
+		{s, A, 51, 0, 100, open, tcpka.Ack},
+	}},
 	{"a segment that the capture has missed", false, []step{
 		{s, A, 1, 0, 101, open, tcpka.Ack},
 		{c, A, 100, 0, 1, open, tcpka.Probe},
@@ -292,7 +313,7 @@ var flows = []struct {
 	// know them before data flows.
 	{"joining an idle connection", true, []step{
 		{c, A, 99, 0, 51, open, tcpka.Ack},
-		{s, A, 51, 0, 100, open, tcpka.Ack},
+		{s, A, 51, 0, 100, open, tcpka.ProbeAnswer}, // so that was a probe, presumably
 		{c, A, 99, 0, 51, open, tcpka.Probe},
 		{s, A, 51, 0, 100, open, tcpka.ProbeAnswer},
 	}},
@@ -319,6 +340,23 @@ var flows = []struct {
 		{c, A, 1, 0, 1, open, tcpka.Established},
 		{c, A, 0, 0, 1, open, tcpka.Probe},
 	}},
+}
+
+// A byte that comes again is a probe after a second of quiet, as kernels count,
+// and before that a retransmission.
+func TestQuiet(t *testing.T) {
+	for _, tt := range []struct {
+		quiet time.Duration
+		want  tcpka.Kind
+	}{{0, tcpka.Probe}, {300 * time.Millisecond, tcpka.Retransmission}, {time.Second, tcpka.Probe}} {
+		var f tcpka.Flow
+		f.Next(c, tcpka.Segment{Seq: 10, Ack: 20, Len: 1, Flags: PA, Window: open, Scale: -1})
+		f.Next(s, tcpka.Segment{Seq: 20, Ack: 11, Flags: A, Window: open, Scale: -1})
+		again := tcpka.Segment{Seq: 10, Ack: 20, Len: 1, Flags: PA, Window: open, Scale: -1, Quiet: tt.quiet}
+		if got := f.Next(c, again).Kind; got != tt.want {
+			t.Errorf("after %v: %v, want %v", tt.quiet, got, tt.want)
+		}
+	}
 }
 
 // Each flow runs with several first sequence numbers, so that the counting
@@ -351,10 +389,10 @@ func run(t *testing.T, steps []step, isn [2]uint32, swap int) {
 			Seq: isn[st.from] + uint32(st.seq), Ack: isn[1-st.from] + uint32(st.ack),
 			Len: st.len, Window: uint16(st.win), Scale: -1, Flags: st.flags,
 		})
-		if want := (tcpka.Meaning{Kind: st.want, Window: st.win}); got != want {
+		if got.Kind != st.want || got.Window != st.win {
 			t.Fatalf("isn %#x, swap %d, segment %d (%s): %v, window %d; want %v, window %d",
 				isn, swap, i, fmt.Sprintf("from %d, seq %d, len %d, ack %d", st.from, st.seq, st.len, st.ack),
-				got.Kind, got.Window, want.Kind, want.Window)
+				got.Kind, got.Window, st.want, st.win)
 		}
 	}
 }
