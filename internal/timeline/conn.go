@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"kax/httpka"
-	"kax/internal/wire"
 	"kax/tcpka"
 )
 
@@ -22,12 +21,19 @@ var sideNames = [...]Side{client: Client, server: Server}
 
 // conn is what is known of one connection.
 type conn struct {
-	rec     Conn
-	flow    tcpka.Flow
-	half    [2]half
-	waiting []httpka.Event // told by a program, their packets not seen yet
+	key          key
+	clientFirst  bool  // in key
+	older, newer *conn // in the order in which they were heard
+
+	rec      Conn
+	flow     tcpka.Flow
+	half     [2]half
+	waiting  []httpka.Event // told by a program, their packets not seen yet
+	carried  *carried       // what is found in its packets; nil before there was data, and when nothing can be
+	protocol string         // that is not HTTP/1: "tls", "http/2", "other"
 
 	synAt       time.Time
+	established bool
 	active      time.Time     // the last thing that was neither probe nor answer
 	longestIdle time.Duration // between two such things
 	over        bool          // nothing more is to come
@@ -49,6 +55,8 @@ type half struct {
 	lastProbe  time.Time // zero before the first
 	heard      time.Time // when it last received data or an acknowledgment
 	fin        bool
+	isn        uint32 // its first sequence number
+	isnKnown   bool
 }
 
 // sent notes a segment and what it does to the peer's idle clock: probes are out
@@ -99,6 +107,17 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 	}
 }
 
+// begins notes where the numbers of a direction begin.
+func (h *half) begins(isn uint32) { h.isn, h.isnKnown = isn, true }
+
+// quiet is how long nothing but probes and their answers has passed.
+func (c *conn) quiet(at time.Time) time.Duration {
+	if c.active.IsZero() {
+		return 0
+	}
+	return at.Sub(c.active)
+}
+
 // hears notes that the peer lives. Like the kernel (tcp_ack clears
 // icsk_probes_out), it takes any acknowledgment for that, not only the answer
 // to a probe.
@@ -130,39 +149,4 @@ func carries(e *httpka.Event, k tcpka.Kind, length int) bool {
 		return k == tcpka.FIN || k == tcpka.RST
 	}
 	return (k == tcpka.Data || k == tcpka.FIN) && length > 0
-}
-
-// find returns the connection of a segment, a new one where it is the first,
-// and which side sent it.
-func (t *Tracker) find(s *wire.Segment) (*conn, int) {
-	if c, ok := t.conns[pair{s.Src, s.Dst}]; ok {
-		return c, client
-	}
-	if c, ok := t.conns[pair{s.Dst, s.Src}]; ok {
-		return c, server
-	}
-	// A client's port is mostly the higher one; a SYN leaves no doubt.
-	fromClient := s.Src.Port() >= s.Dst.Port()
-	if s.Flags&wire.SYN != 0 {
-		fromClient = s.Flags&wire.ACK == 0
-	}
-	if fromClient {
-		return t.open(pair{s.Src, s.Dst}), client
-	}
-	return t.open(pair{s.Dst, s.Src}), server
-}
-
-func (t *Tracker) open(p pair) *conn {
-	c := &conn{rec: Conn{ID: len(t.all) + 1, Client: p.client, Server: p.server, Close: NotYet, Opened: -1}}
-	t.conns[p] = c
-	t.all = append(t.all, c)
-	return c
-}
-
-// named returns the connection that a program tells of.
-func (t *Tracker) named(p pair) *conn {
-	if c, ok := t.conns[p]; ok {
-		return c
-	}
-	return t.open(p)
 }

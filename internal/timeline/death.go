@@ -37,10 +37,10 @@ func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofSe
 	switch d.Errno {
 	case "ETIMEDOUT":
 		c.closed(who, Timeout)
-		t.deaths = append(t.deaths, t.gaveUp(c, side, d))
+		t.tally.deaths.add(t.gaveUp(c, side, d))
 	case "ECONNRESET":
 		c.closed(other, ByRST)
-		t.deaths = append(t.deaths, fmt.Sprintf("#%d was reset: the peer is there, and knows no such connection any more.", c.rec.ID))
+		t.tally.deaths.add(fmt.Sprintf("#%d was reset: the peer is there, and knows no such connection any more.", c.rec.ID))
 	case "":
 		c.closed(other, ByFIN)
 	}

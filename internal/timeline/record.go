@@ -52,11 +52,13 @@ const (
 	UserNS   Source = "userns"    // an own user and network namespace
 	Pipe     Source = "pipe"      // what another program captures
 	Counters Source = "counters"  // no packets: inferred from TCP_INFO
+	File     Source = "file"      // a capture that was made before
 )
 
 // Settings are what was asked for, and what the kernel made of it.
 type Settings struct {
-	Private   bool      `json:"netns"` // the run has a network namespace of its own
+	Private   bool      `json:"netns"`          // the run has a network namespace of its own
+	File      string    `json:"file,omitempty"` // that was read
 	Server    string    `json:"server,omitempty"`
 	ClientTCP Keepalive `json:"client_tcp,omitzero"` // zero where it is not kax's to know
 	ServerTCP Keepalive `json:"server_tcp,omitzero"`
@@ -192,6 +194,7 @@ type Conn struct {
 	Retransmissions int            `json:"retransmissions"`
 	ClosedBy        Side           `json:"closed_by"` // who spoke first; empty while open
 	Close           CloseHow       `json:"close"`
+	Protocol        string         `json:"protocol,omitempty"` // that is not HTTP/1: tls, http/2 or other
 	Opened          Seconds        `json:"opened"`
 	Ended           Seconds        `json:"ended"`
 }
@@ -205,6 +208,7 @@ const (
 	ByRST   CloseHow = "rst"
 	NotYet  CloseHow = "open"
 	Timeout CloseHow = "timeout"
+	Evicted CloseHow = "evicted" // forgotten, for want of room
 )
 
 // Summary comes last.
@@ -212,6 +216,7 @@ type Summary struct {
 	Packets     int            `json:"packets"`
 	Dropped     int            `json:"dropped"` // by the kernel, for want of buffer
 	Connections int            `json:"connections"`
+	Evicted     int            `json:"evicted,omitempty"` // connections that were forgotten for want of room
 	Requests    int            `json:"requests"`
 	Reused      int            `json:"reused"`
 	Events      map[string]int `json:"events"` // by kind
@@ -276,6 +281,10 @@ func TCPKinds() []string {
 	return kinds
 }
 
+// Opaque is the kind of an http event that says why there are no others: the
+// connection carries something else.
+const Opaque = "opaque"
+
 // Kinds lists the kinds that events may have.
 func Kinds() []string {
 	kinds := TCPKinds()
@@ -284,5 +293,5 @@ func Kinds() []string {
 	} {
 		kinds = append(kinds, k.String())
 	}
-	return kinds
+	return append(kinds, Opaque)
 }

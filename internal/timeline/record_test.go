@@ -237,7 +237,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	if len(slices.Compact(kinds)) != 19 {
+	if len(slices.Compact(kinds)) != 20 {
 		t.Errorf("kinds: %v", kinds)
 	}
 }

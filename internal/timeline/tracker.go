@@ -11,22 +11,33 @@ import (
 )
 
 // A Tracker makes records of packets and of what HTTP programs tell. It is fed
-// in order of time, by one goroutine.
+// in order of time, by one goroutine. It follows [MaxConns] connections at a
+// time, and its size does not grow with what has passed.
 //
 // A record is the receiver's only until its function returns; what it keeps it
 // must copy.
 type Tracker struct {
 	emit       func(Record)
 	header     Header
-	conns      map[pair]*conn
-	all        []*conn
+	observing  bool
+	silent     bool // no events are wanted
+	maxConns   int
+	conns      conns
+	opened     int // connections so far
+	held       int // bytes, in all streams
 	sum        Summary
+	told       [httpka.Closed + 1]int // events by kind
+	seen       [tcpka.RST + 1]int     // likewise
+	tally      tally
 	plans      [2]*tcpka.Plan // of each side; nil where its settings or HZ are not known
 	planned    planned
-	deaths     []string // a sentence each
-	lateness   span     // of probes, against their settings
-	handshakes span     // how long they took
+	lateness   span // of probes, against their settings
+	handshakes span // how long they took
 	exchanges  exchanges
+
+	// The present packet.
+	now    time.Time
+	packet int
 
 	// One of each, used again for every event.
 	event    Event
@@ -37,12 +48,30 @@ type Tracker struct {
 	due      Window
 }
 
-// NewTracker emits the header, whose start is the timeline's zero.
+// NewTracker emits the header, whose start is the timeline's zero. HTTP messages
+// are those that programs tell of, with [Tracker.HTTP].
 func NewTracker(h Header, emit func(Record)) *Tracker {
 	h.Schema = Schema
-	t := &Tracker{emit: emit, header: h, conns: map[pair]*conn{}, sum: Summary{Events: map[string]int{}}}
+	t := &Tracker{emit: emit, header: h, maxConns: MaxConns}
 	t.makePlans()
 	emit(Record{Header: &h})
+	return t
+}
+
+// Observing says how an observer works.
+type Observing struct {
+	MaxConns int  // open connections at a time; 0 is [MaxConns]
+	NoEvents bool // only connections and the summary are wanted
+}
+
+// NewObserver is a Tracker of connections that no program tells of: HTTP
+// messages are found in the packets.
+func NewObserver(h Header, o Observing, emit func(Record)) *Tracker {
+	t := NewTracker(h, emit)
+	t.observing, t.silent = true, o.NoEvents
+	if o.MaxConns > 0 {
+		t.maxConns = o.MaxConns
+	}
 	return t
 }
 
@@ -53,21 +82,30 @@ func (t *Tracker) Step(at time.Time, name, text string) {
 	t.emit(Record{Step: &Step{At: t.since(at), Name: name, Text: text}})
 }
 
-// Packet takes a segment with its number and the kernel's stamp.
+// Packet takes a segment with its number and the kernel's stamp. Of its payload
+// it keeps nothing.
 func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
 	t.sum.Packets++
+	t.now, t.packet = at, number
 	c, side := t.find(s)
-	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && c.over {
-		c, side = t.open(pair{s.Src, s.Dst}), client // the ports are used again
-	}
 	m := c.flow.Next(side, tcpka.Segment{
 		Seq: s.Seq, Ack: s.Ack, Len: s.Len, Window: s.Window, Scale: s.Scale,
 		Flags: tcpka.Flags(s.Flags & 0xff), // the same bits by other names
+		Quiet: c.quiet(at),
 	})
-	if m.Kind == tcpka.Probe {
+	switch m.Kind {
+	case tcpka.SYN:
+		c.half[side].begins(s.Seq)
+	case tcpka.SYNACK:
+		c.half[side].begins(s.Seq)
+		c.half[1-side].begins(s.Ack - 1)
+	case tcpka.Probe:
 		c.probeBytes += s.Len
 	}
 	// What a packet carries is told first, and bears its number.
+	if t.observing {
+		t.carry(c, side, m.Kind, s)
+	}
 	for i := range c.waiting {
 		if e := &c.waiting[i]; e.FromServer == (side == server) && carries(e, m.Kind, s.Len) {
 			t.http(at, c, number, e)
@@ -80,10 +118,26 @@ func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
 		Len: s.Len, Window: m.Window, Flags: s.Flags.String(),
 	}
 	t.event = Event{Packet: number, Segment: &t.segment}
+	if m.Late {
+		t.event.Note = "late"
+	}
+	if m.Presumed {
+		t.presume(c, 1-side)
+	}
 	t.tcp(at, c, side, m.Kind)
 	if c.over {
 		t.end(c)
 	}
+}
+
+// presume counts a probe that only its answer has shown to be one: it was the
+// first that was seen of its connection.
+func (t *Tracker) presume(c *conn, side int) {
+	h := &c.half[side]
+	h.probes++
+	h.lastProbe = c.active
+	c.rec.Probes++
+	t.event.Note = "presumed: the segment before was the first captured"
 }
 
 // Inferred is a tcp event without a packet: what an end's own socket tells of
@@ -102,6 +156,7 @@ func (t *Tracker) Infer(at time.Time, i Inferred) {
 	if i.Kind == tcpka.Established && c.over {
 		c = t.open(p) // the ports are used again
 	}
+	t.now = at
 	if i.FromServer {
 		side = server
 	}
@@ -125,13 +180,19 @@ func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
 	switch k {
 	case tcpka.SYN:
 		c.synAt = at
+	case tcpka.Data:
+		c.established = true
 	case tcpka.Established:
+		c.established = true
 		if !c.synAt.IsZero() {
 			e.After = Seconds(at.Sub(c.synAt))
 			t.handshakes.add(at.Sub(c.synAt))
 		}
 	case tcpka.Probe:
 		e.Nth, e.Idle = h.probes+1, Seconds(at.Sub(c.active))
+		if h.lastProbe.After(c.active) {
+			t.tally.apart.add(at.Sub(h.lastProbe))
+		}
 		if o := t.options(side); o.Keepalive && !h.heard.IsZero() {
 			t.lateness.add(at.Sub(h.due(o)))
 			e.Due = t.predict(at, side, h)
@@ -145,8 +206,15 @@ func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
 		c.sent(at, side, k)
 		c.rec.Ended = e.At
 	}
-	t.sum.Events[e.Kind]++
-	t.emit(Record{Event: e})
+	t.seen[k]++
+	t.tell()
+}
+
+// tell emits t.event.
+func (t *Tracker) tell() {
+	if !t.silent {
+		t.emit(Record{Event: &t.event})
+	}
 }
 
 func (t *Tracker) options(side int) KeepaliveOptions {
@@ -175,7 +243,7 @@ func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
 func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 	t.event = Event{
 		At: t.since(at), Conn: c.rec.ID, Lane: HTTP, Kind: e.Kind.String(), Side: Client,
-		Packet: packet, Idle: Seconds(e.Idle),
+		Packet: packet, Idle: Seconds(e.Idle), Note: e.Reason,
 	}
 	if e.FromServer {
 		t.event.Side = Server
@@ -209,8 +277,8 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 	if c.saidClose == "" && hasToken(e.Connection, "close") {
 		c.saidClose = t.event.Side
 	}
-	t.sum.Events[t.event.Kind]++
-	t.emit(Record{Event: &t.event})
+	t.told[e.Kind]++
+	t.tell()
 }
 
 // end emits a connection's record, once.
@@ -221,23 +289,49 @@ func (t *Tracker) end(c *conn) {
 	for i := range c.waiting { // their packets were not captured
 		t.http(c.waiting[i].Time, c, 0, &c.waiting[i])
 	}
+	if h := c.carried; h != nil {
+		t.packet = 0
+		h.side[client].finish(&h.side[client])
+		h.side[server].finish(&h.side[server])
+		c.lookNoMore()
+	}
 	c.waiting, c.written = nil, true
+	t.conns.end(c)
+	t.tally.add(c)
+	t.sum.Requests += c.rec.Requests
+	t.sum.Reused += c.rec.Reused
+	t.sum.Answered += c.rec.Answered
 	rec := c.rec
-	rec.Opened = max(rec.Opened, 0)
+	rec.Opened, rec.Protocol = max(rec.Opened, 0), c.protocol
 	t.emit(Record{Conn: &rec})
 }
 
 // Finish emits what is still open, and the summary. kernelProbes is nil where
 // the kernel's counter is not the timeline's alone.
 func (t *Tracker) Finish(dropped int, kernelProbes *int) {
-	s := &t.sum
-	for _, c := range t.all {
+	for _, c := range t.conns.rest() {
 		t.end(c)
-		s.Requests += c.rec.Requests
-		s.Reused += c.rec.Reused
-		s.Answered += c.rec.Answered
 	}
-	s.Connections, s.Dropped, s.KernelProbes = len(t.all), dropped, kernelProbes
+	s := &t.sum
+	s.Connections, s.Dropped, s.KernelProbes, s.Events = t.opened, dropped, kernelProbes, t.events()
 	s.Verdicts = t.verdicts()
 	t.emit(Record{Summary: s})
+}
+
+// events counts them by kind.
+func (t *Tracker) events() map[string]int {
+	by := map[string]int{}
+	count := func(kind string, n int) {
+		if n > 0 {
+			by[kind] = n
+		}
+	}
+	for k, n := range t.seen {
+		count(tcpka.Kind(k).String(), n)
+	}
+	for k, n := range t.told {
+		count(httpka.Kind(k).String(), n)
+	}
+	count(Opaque, t.tally.opaque.n())
+	return by
 }

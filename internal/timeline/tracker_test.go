@@ -138,6 +138,7 @@ func TestLinks(t *testing.T) {
 		{"a probe carries nothing", func(c *talk) {
 			c.data(fromClient, 5)
 			c.tell(request)
+			c.pass(time.Second)
 			c.probe(fromClient, 1)
 			c.ack(fromServer)
 			c.data(fromClient, 100)

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"kax/httpka"
 	"kax/internal/times"
+	"kax/tcpka"
 )
 
 // verdicts says what the run has shown: sentences that the records bear out,
@@ -29,20 +31,25 @@ func (t *Tracker) verdicts() []string {
 	say(t.crossed())
 	say(t.probed())
 	say(t.unprobed())
+	say(t.windowProbed())
 	say(t.idledOut())
-	for _, death := range t.deaths[:min(len(t.deaths), maxDeaths)] {
+	for _, death := range t.tally.deaths.first {
 		say(death)
 	}
-	if more := len(t.deaths) - maxDeaths; more > 0 {
+	if more := t.tally.deaths.n - maxDeaths; more > 0 {
 		say(Count(more, "more connection") + " ended like that: each has its record.")
 	}
+	say(t.evicted())
 	if t.planned != (planned{}) {
 		say(t.asPlanned())
 	} else if len(v) < maxVerdicts {
 		say(t.late())
 	}
+	if len(v) < maxVerdicts {
+		say(t.unread())
+	}
 	// What contradicts the timeline weighs more than what it says.
-	if n := t.sum.KernelProbes; n != nil && *n != t.sum.Events["probe"] {
+	if n := t.sum.KernelProbes; n != nil && *n != t.seen[tcpka.Probe] {
 		v = v[:min(len(v), maxVerdicts-1)]
 	}
 	if len(v) < maxVerdicts {
@@ -51,162 +58,134 @@ func (t *Tracker) verdicts() []string {
 	return v
 }
 
-// maxDeaths is how many of the same kind are enough.
-const maxDeaths = 3
-
 // maxVerdicts is how many sentences a reader takes in.
 const maxVerdicts = 6
 
 // oncePerRequest speaks of the connections that ended after one request
 // because a message said so.
 func (t *Tracker) oncePerRequest() string {
-	var ids []int
-	by, how := map[Side]bool{}, map[CloseHow]bool{}
-	for _, c := range t.all {
-		if c.saidClose != "" && c.rec.Requests == 1 {
-			ids = append(ids, c.rec.ID)
-			by[c.saidClose] = true
-			how[c.rec.Close] = true
-		}
-	}
-	if len(ids) == 0 {
+	once := &t.tally.once
+	if once.ids.n == 0 {
 		return ""
 	}
 	who := "one side or the other"
-	if len(by) == 1 {
-		for side := range by {
+	if len(once.by) == 1 {
+		for side := range once.by {
 			who = "the " + string(side)
 		}
 	}
 	goodbye := "goodbye"
-	if len(how) == 1 && how[ByRST] {
+	if len(once.how) == 1 && once.how[ByRST] {
 		goodbye = "reset"
 	}
-	if len(ids) == 1 {
+	if once.ids.n == 1 {
 		return fmt.Sprintf("%s carried one request, because %s said Connection: close: a handshake and a %s for it alone.",
-			connections(ids), who, goodbye)
+			&once.ids, who, goodbye)
 	}
 	return fmt.Sprintf("%s carried one request each, because %s said Connection: close: a handshake and a %s for every request.",
-		connections(ids), who, goodbye)
+		&once.ids, who, goodbye)
 }
 
 func (t *Tracker) reuse() string {
 	if t.handshakes.n == 0 && t.sum.Requests == 0 {
 		return ""
 	}
-	ids, requests := t.reused()
+	reused := &t.tally.reused
 	cost := "."
-	if t.handshakes.n > 0 {
+	switch {
+	case t.handshakes.n > 0 && t.observing:
+		cost = fmt.Sprintf(" (a handshake took %s).", &t.handshakes)
+	case t.handshakes.n > 0:
 		cost = fmt.Sprintf(" (a handshake took %s here; over a network it costs a round trip).", &t.handshakes)
 	}
 	switch {
-	case len(ids) == 0 && t.sum.Reused > 0:
+	case reused.ids.n == 0 && t.sum.Reused > 0:
 		return fmt.Sprintf("Of %s %d went out on a connection that was used before, and none was answered there: %s%s",
-			Count(t.sum.Requests, "request"), t.sum.Reused, Count(t.sum.Connections, "handshake"), cost)
-	case len(ids) == 0 && t.sum.Requests > 1:
+			Count(t.sum.Requests, "request"), t.sum.Reused, Count(t.tally.withRequests.n, "handshake"), cost)
+	case reused.ids.n == 0 && t.sum.Requests > 1:
 		return fmt.Sprintf("None of the %d requests reused a connection: %s%s",
-			t.sum.Requests, Count(t.sum.Connections, "handshake"), cost)
-	case len(ids) == 0:
+			t.sum.Requests, Count(t.tally.withRequests.n, "handshake"), cost)
+	case reused.ids.n == 0:
 		return ""
 	}
 	return fmt.Sprintf("%s used %s: %s saved%s",
-		Count(requests, "request"), lower(connections(ids)), Count(requests-len(ids), "handshake"), cost)
+		Count(reused.requests, "request"), reused.ids.lower(), Count(reused.requests-reused.ids.n, "handshake"), cost)
 }
-
-// reused returns the connections that carried more than one request to an
-// answer, and how many.
-func (t *Tracker) reused() (ids []int, requests int) {
-	for _, c := range t.all {
-		if n := c.answered(); n > 1 {
-			ids = append(ids, c.rec.ID)
-			requests += n
-		}
-	}
-	return ids, requests
-}
-
-// answered is how many requests the connection did carry to an answer.
-func (c *conn) answered() int { return min(c.responses, c.rec.Requests) }
 
 // crossed speaks of requests that met the server's close on their way.
 func (t *Tracker) crossed() string {
-	lost := 0
-	for _, c := range t.all {
-		if c.rec.ClosedBy == Server {
-			lost += c.rec.Requests - c.answered()
+	if t.observing {
+		if t.tally.lost.n == 0 {
+			return ""
 		}
+		return fmt.Sprintf("%s on %s got no response: the server closed before it. A client may send a GET again by itself, and not a POST.",
+			Count(t.tally.lostRequests, "request"), t.tally.lost.lower())
 	}
-	lost = min(lost, t.sum.Events["retry"])
-	switch lost {
+	switch lost := min(t.tally.lostRequests, t.told[httpka.Retry]); lost {
 	case 0:
 		return ""
 	case 1:
 		return "1 request met the server's close on its way, and the client sent it again on a new connection: it may do so with GET, and not with POST."
+	default:
+		return fmt.Sprintf("%d requests met the server's close on their way, and the client sent them again on a new connection: it may do so with GET, and not with POST.", lost)
 	}
-	return fmt.Sprintf("%d requests met the server's close on their way, and the client sent them again on a new connection: it may do so with GET, and not with POST.", lost)
 }
 
 // probed speaks of the probes and of who has noticed them.
 func (t *Tracker) probed() string {
-	var ids []int
-	probes, answered, byClient, carried, requests, responses := 0, 0, 0, 0, 0, 0
-	for _, c := range t.all {
-		if c.rec.Probes == 0 {
-			continue
-		}
-		ids = append(ids, c.rec.ID)
-		probes += c.rec.Probes
-		answered += c.rec.Answered
-		byClient += c.half[client].probes
-		carried += c.probeBytes
-		requests += c.rec.Requests
-		responses += c.responses
-	}
-	if probes == 0 {
+	p := &t.tally.probed
+	if p.probes == 0 {
 		return ""
 	}
-	what := Count(probes, "probe")
+	what := Count(p.probes, "probe")
 	if t.header.Source == Counters {
 		what += " (inferred)"
 	}
 	who := "the client"
 	switch {
-	case byClient == 0:
+	case p.byClient == 0:
 		who = "the server"
-	case byClient < probes:
-		who = fmt.Sprintf("the client (%d) and the server (%d)", byClient, probes-byClient)
+	case p.byClient < p.probes:
+		who = fmt.Sprintf("the client (%d) and the server (%d)", p.byClient, p.probes-p.byClient)
 	}
 	answers := "all answered"
 	switch {
-	case probes == 1 && answered == 0:
+	case p.probes == 1 && p.answered == 0:
 		answers = "unanswered"
-	case probes == 1:
+	case p.probes == 1:
 		answers = "answered"
-	case answered == 0:
+	case p.answered == 0:
 		answers = "none answered"
-	case answered < probes:
-		answers = fmt.Sprintf("%d answered", answered)
+	case p.answered < p.probes:
+		answers = fmt.Sprintf("%d answered", p.answered)
+	}
+	if t.observing && t.tally.apart.n > 0 {
+		answers += fmt.Sprintf(", %s apart", &t.tally.apart)
 	}
 	bytes := "none carried a byte"
 	switch {
-	case probes == 1 && carried > 0:
+	case p.probes == 1 && p.bytes > 0:
 		bytes = "it carried 1 byte of no meaning"
-	case probes == 1:
+	case p.probes == 1:
 		bytes = "it carried no byte"
-	case carried > 0:
-		bytes = fmt.Sprintf("they carried %s of no meaning", Count(carried, "byte"))
+	case p.bytes > 0:
+		bytes = fmt.Sprintf("they carried %s of no meaning", Count(p.bytes, "byte"))
 	}
 	saw := ""
-	if responses > 0 && responses == requests {
-		saw = fmt.Sprintf(", and the HTTP server saw none of it: all that it did there was to answer %s", Count(requests, "request"))
+	if p.responses > 0 && p.responses == p.requests {
+		saw = fmt.Sprintf(", and the HTTP server saw none of it: all that it did there was to answer %s", Count(p.requests, "request"))
 	}
-	return fmt.Sprintf("%s from %s crossed %s, %s; %s%s.", what, who, lower(connections(ids)), answers, bytes, saw)
+	return fmt.Sprintf("%s from %s crossed %s, %s; %s%s.", what, who, p.ids.lower(), answers, bytes, saw)
 }
 
 // unprobed says why there was no probe at all.
 func (t *Tracker) unprobed() string {
-	if t.sum.Events["probe"] > 0 || len(t.all) == 0 || t.header.Source == "" {
+	longest := t.tally.longestIdle
+	if t.tally.probed.probes > 0 || t.opened == 0 || t.header.Source == "" {
 		return "" // or nobody has looked
+	}
+	if t.observing {
+		return fmt.Sprintf("No keepalive probe was seen; no connection was quiet for longer than %s between two packets.", Brief(longest))
 	}
 	c, s := t.options(client), t.options(server)
 	if !c.Keepalive && !s.Keepalive {
@@ -215,18 +194,14 @@ func (t *Tracker) unprobed() string {
 			where = "at this end, and the other sent none"
 		}
 		text := fmt.Sprintf("No probe was sent: TCP keepalive was off %s.", where)
-		if ids, requests := t.reused(); len(ids) > 0 {
-			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", requests-len(ids), t.sum.Requests)
+		if r := &t.tally.reused; r.ids.n > 0 {
+			text += fmt.Sprintf(" HTTP reuse did not need it: %d of %d requests reused a connection.", r.requests-r.ids.n, t.sum.Requests)
 		}
 		return text
 	}
 	idle := c.Idle
 	if !c.Keepalive || s.Keepalive && s.Idle < idle {
 		idle = s.Idle
-	}
-	var longest time.Duration
-	for _, c := range t.all {
-		longest = max(longest, c.longestIdle)
 	}
 	if longest > time.Duration(idle) {
 		return fmt.Sprintf("No probe was seen, although a connection was quiet for %s and keepidle was %s.",
@@ -236,35 +211,61 @@ func (t *Tracker) unprobed() string {
 		times.Clock(time.Duration(idle)), Brief(longest))
 }
 
-// idledOut speaks of the server's idle timeout, and of what did not hold it up.
-func (t *Tracker) idledOut() string {
-	var (
-		ids         []int
-		afterHTTP   span // since the last response
-		afterAnswer span // since the last answered probe, where one came later
-	)
-	for _, c := range t.all {
-		if c.idleClosed.IsZero() || c.lastResponse.IsZero() {
-			continue
-		}
-		ids = append(ids, c.rec.ID)
-		afterHTTP.add(c.idleClosed.Sub(c.lastResponse))
-		if c.lastAnswer.After(c.lastResponse) {
-			afterAnswer.add(c.idleClosed.Sub(c.lastAnswer))
-		}
-	}
-	if len(ids) == 0 {
+// windowProbed speaks of what looks like keepalive, and is not.
+func (t *Tracker) windowProbed() string {
+	if t.tally.windowProbes == 0 {
 		return ""
 	}
-	which, last := "#"+strconv.Itoa(ids[0]), "its last response"
-	if len(ids) > 1 {
-		which, last = lower(connections(ids)), "the last response on each"
+	return fmt.Sprintf("%s crossed %s: the same bytes as keepalive's, sent into a window that the other side had closed.",
+		Count(t.tally.windowProbes, "zero-window probe"), t.tally.windowProbed.lower())
+}
+
+// idledOut speaks of the server's idle timeout, and of what did not hold it up.
+func (t *Tracker) idledOut() string {
+	out := &t.tally.idledOut
+	if out.ids.n == 0 {
+		return ""
 	}
-	text := fmt.Sprintf("The server closed %s %s after %s, its idle timeout", which, &afterHTTP, last)
-	if afterAnswer.n > 0 {
-		return text + fmt.Sprintf(", and %s after a probe had been answered: a live peer is not a usable connection.", &afterAnswer)
+	which, last := "#"+strconv.Itoa(out.ids.first[0]), "its last response"
+	if out.ids.n > 1 {
+		which, last = out.ids.lower(), "the last response on each"
+	}
+	text := fmt.Sprintf("The server closed %s %s after %s, its idle timeout", which, &out.afterHTTP, last)
+	if out.afterAnswer.n > 0 {
+		return text + fmt.Sprintf(", and %s after a probe had been answered: a live peer is not a usable connection.", &out.afterAnswer)
 	}
 	return text + ", which only another request would have started anew."
+}
+
+// evicted says that not all connections could be followed.
+func (t *Tracker) evicted() string {
+	if t.sum.Evicted == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, silent for longest, had to be forgotten: %d can be followed at a time. What came on them later counts as a connection of its own.",
+		Count(t.sum.Evicted, "open connection"), t.maxConns)
+}
+
+// unread speaks of connections without an HTTP lane.
+func (t *Tracker) unread() string {
+	var parts []string
+	for _, o := range []struct {
+		ids  *ids
+		what string
+	}{
+		{&t.tally.opaque.tls, "encrypted (TLS)"},
+		{&t.tally.opaque.http2, "HTTP/2"},
+		{&t.tally.opaque.other, "no HTTP"},
+	} {
+		if o.ids.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s %s", o.ids.lower(), o.ids.is(), o.what))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text := strings.Join(parts, "; ")
+	return strings.ToUpper(text[:1]) + text[1:] + ": there the HTTP lane has nothing to show."
 }
 
 func (t *Tracker) late() string {
@@ -286,7 +287,7 @@ func (t *Tracker) kernelCount() string {
 	if t.sum.KernelProbes == nil {
 		return ""
 	}
-	kernel, seen := *t.sum.KernelProbes, t.sum.Events["probe"]
+	kernel, seen := *t.sum.KernelProbes, t.seen[tcpka.Probe]
 	text := fmt.Sprintf("The kernel's own counter (TCPKeepAlive) rose by %d", kernel)
 	switch {
 	case kernel == 0 && seen == 0:
@@ -297,27 +298,6 @@ func (t *Tracker) kernelCount() string {
 		return text + fmt.Sprintf(", but this timeline has %s: the difference was not captured.", Count(seen, "probe"))
 	}
 	return text + fmt.Sprintf(", but this timeline has %s: not all of them were keepalive's.", Count(seen, "probe"))
-}
-
-// connections names some connections: "Connections #1 and #2".
-func connections(ids []int) string {
-	const most = 4
-	more := len(ids) - most
-	if more <= 1 {
-		more = 0 // the last name is as short as its number
-	}
-	names := make([]string, 0, most+1)
-	for _, id := range ids[:len(ids)-more] {
-		names = append(names, fmt.Sprintf("#%d", id))
-	}
-	if more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
-	}
-	if len(names) == 1 {
-		return "Connection " + names[0]
-	}
-	last := len(names) - 1
-	return "Connections " + strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

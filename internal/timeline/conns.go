@@ -1,0 +1,187 @@
+package timeline
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"kax/internal/wire"
+)
+
+// key names a connection whichever side speaks: its ends in an order of their
+// own. Without pointers and gaps, it is hashed as one piece of memory.
+type key struct {
+	addr [2][16]byte
+	port [2]uint16
+}
+
+// keyOf returns the key of two ends, and where in it a stands. Packets have no
+// zones, so those of addresses do not count.
+func keyOf(a, b netip.AddrPort) (k key, first bool) {
+	k = key{[2][16]byte{a.Addr().As16(), b.Addr().As16()}, [2]uint16{a.Port(), b.Port()}}
+	if k.port[0] < k.port[1] || k.port[0] == k.port[1] && slices.Compare(k.addr[0][:], k.addr[1][:]) <= 0 {
+		return k, true
+	}
+	k.addr[0], k.addr[1] = k.addr[1], k.addr[0]
+	k.port[0], k.port[1] = k.port[1], k.port[0]
+	return k, false
+}
+
+// Bounds of what is remembered at a time.
+const (
+	// MaxConns is how many open connections a Tracker follows: of more, it
+	// forgets the one that has been silent for longest.
+	MaxConns = 50_000
+	// maxOver is how many that are over it still knows: a last acknowledgment, or
+	// something sent again, is no new connection.
+	maxOver = 4096
+)
+
+// conns are the connections that a Tracker knows: those that go on, from the one
+// heard last to the one silent for longest, and the last that are over.
+type conns struct {
+	byKey   map[key]*conn
+	open    int
+	newest  *conn // a list, by conn.older and conn.newer
+	oldest  *conn
+	over    []*conn // a ring
+	nextOut int     // in over, when it is full
+}
+
+func (cs *conns) add(c *conn) {
+	if cs.byKey == nil {
+		cs.byKey = make(map[key]*conn)
+	}
+	cs.byKey[c.key] = c
+	cs.open++
+	cs.pushFront(c)
+}
+
+// heard makes c the newest.
+func (cs *conns) heard(c *conn) {
+	if c != cs.newest && !c.written {
+		cs.unlink(c)
+		cs.pushFront(c)
+	}
+}
+
+func (cs *conns) pushFront(c *conn) {
+	c.older, c.newer = cs.newest, nil
+	if cs.newest != nil {
+		cs.newest.newer = c
+	} else {
+		cs.oldest = c
+	}
+	cs.newest = c
+}
+
+func (cs *conns) unlink(c *conn) {
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		cs.newest = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		cs.oldest = c.newer
+	}
+}
+
+// end moves c to those that are over.
+func (cs *conns) end(c *conn) {
+	cs.unlink(c)
+	cs.open--
+	if len(cs.over) < maxOver {
+		cs.over = append(cs.over, c)
+		return
+	}
+	if out := cs.over[cs.nextOut]; cs.byKey[out.key] == out {
+		delete(cs.byKey, out.key)
+	}
+	cs.over[cs.nextOut] = c
+	cs.nextOut = (cs.nextOut + 1) % maxOver
+}
+
+// rest returns the connections that go on, in the order of their numbers.
+func (cs *conns) rest() []*conn {
+	var all []*conn
+	for c := cs.newest; c != nil; c = c.older {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.rec.ID, b.rec.ID) })
+	return all
+}
+
+// find returns the connection of a segment, a new one where it is the first,
+// and which side sent it.
+func (t *Tracker) find(s *wire.Segment) (*conn, int) {
+	k, first := keyOf(s.Src, s.Dst)
+	c := t.conns.byKey[k]
+	if c != nil {
+		side := server
+		if first == c.clientFirst {
+			side = client
+		}
+		if !c.renewedBy(side, s) {
+			t.conns.heard(c)
+			return c, side
+		}
+		t.end(c)
+	}
+	// A client's port is mostly the higher one; a SYN leaves no doubt.
+	fromClient := s.Src.Port() >= s.Dst.Port()
+	if s.Flags&wire.SYN != 0 {
+		fromClient = s.Flags&wire.ACK == 0
+	}
+	if fromClient {
+		return t.open(pair{s.Src, s.Dst}), client
+	}
+	return t.open(pair{s.Dst, s.Src}), server
+}
+
+// renewedBy reports that a segment opens another connection on the ports of c.
+func (c *conn) renewedBy(side int, s *wire.Segment) bool {
+	switch {
+	case s.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN:
+		return false
+	case c.over:
+		return true
+	case c.rec.Opened < 0: // a program has told of it already
+		return false
+	case side == server: // both may open it at once (RFC 9293 section 3.5)
+		return c.established
+	}
+	return !c.half[client].isnKnown || s.Seq != c.half[client].isn
+}
+
+func (t *Tracker) open(p pair) *conn {
+	if t.conns.open >= t.maxConns {
+		t.evict()
+	}
+	t.opened++
+	k, first := keyOf(p.client, p.server)
+	c := &conn{key: k, clientFirst: first, rec: Conn{ID: t.opened, Client: p.client, Server: p.server, Close: NotYet, Opened: -1}}
+	t.conns.add(c)
+	return c
+}
+
+// evict forgets the connection that has been silent for longest.
+func (t *Tracker) evict() {
+	c := t.conns.oldest
+	if c.rec.Close == NotYet {
+		c.rec.Close = Evicted
+	}
+	t.sum.Evicted++
+	t.end(c)
+	delete(t.conns.byKey, c.key)
+}
+
+// named returns the connection that a program tells of.
+func (t *Tracker) named(p pair) *conn {
+	k, _ := keyOf(p.client, p.server)
+	if c, ok := t.conns.byKey[k]; ok {
+		return c
+	}
+	return t.open(p)
+}
