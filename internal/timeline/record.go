@@ -57,8 +57,9 @@ const (
 
 // Settings are what was asked for, and what the kernel made of it.
 type Settings struct {
-	Private   bool      `json:"netns"`          // the run has a network namespace of its own
-	File      string    `json:"file,omitempty"` // that was read
+	Private   bool      `json:"netns"`               // the run has a network namespace of its own
+	File      string    `json:"file,omitempty"`      // that was read
+	Interface string    `json:"interface,omitempty"` // that was watched
 	Server    string    `json:"server,omitempty"`
 	ClientTCP Keepalive `json:"client_tcp,omitzero"` // zero where it is not kax's to know
 	ServerTCP Keepalive `json:"server_tcp,omitzero"`

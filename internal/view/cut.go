@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -77,7 +78,7 @@ func name(s *timeline.Socket) string {
 
 // End writes what there is.
 func (v *Cut) End() error {
-	var b strings.Builder
+	var b bytes.Buffer
 	write := func(title string, p *part) {
 		v.opts.title(&b, title)
 		b.WriteString(p.String())
@@ -102,7 +103,7 @@ func (v *Cut) End() error {
 }
 
 // title writes a bold paragraph.
-func (o Options) title(b *strings.Builder, text string) {
+func (o Options) title(b *bytes.Buffer, text string) {
 	for _, line := range wrap(strings.Fields(text), " ", max(o.Width, minWidth)) {
 		fmt.Fprintf(b, "%s\n", o.paint(bold, line))
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -9,7 +10,7 @@ import (
 )
 
 // death says what the program of a connection saw of its end.
-func (o Options) death(b *strings.Builder, d *timeline.Death) {
+func (o Options) death(b *bytes.Buffer, d *timeline.Death) {
 	read := Clean(d.Text)
 	if d.Errno != "" {
 		read = fmt.Sprintf("%s (%s)", Clean(d.Errno), Clean(d.Text))

@@ -1,10 +1,10 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
-	"strings"
 	"time"
 
 	"kax/internal/timeline"
@@ -24,7 +24,7 @@ func NewDetails(w io.Writer, o Options) *Details { return &Details{w: w, opts: o
 
 // Record shows r.
 func (v *Details) Record(r timeline.Record) error {
-	var b strings.Builder
+	var b bytes.Buffer
 	switch {
 	case r.Socket != nil:
 		v.socket(&b, r.Socket)
@@ -45,7 +45,7 @@ func (v *Details) Record(r timeline.Record) error {
 }
 
 // title says which socket it is.
-func (v *Details) title(b *strings.Builder, o timeline.Owner, state string, local, peer netip.AddrPort) {
+func (v *Details) title(b *bytes.Buffer, o timeline.Owner, state string, local, peer netip.AddrPort) {
 	if v.begun {
 		fmt.Fprintln(b)
 	}
@@ -60,13 +60,13 @@ func (v *Details) title(b *strings.Builder, o timeline.Owner, state string, loca
 	v.opts.paragraph(b, plain, "", text)
 }
 
-func (v *Details) line(b *strings.Builder, name, text string) {
+func (v *Details) line(b *bytes.Buffer, name, text string) {
 	if text != "" {
 		v.opts.paragraph(b, plain, "  "+pad(name, labelWidth)+"  ", text)
 	}
 }
 
-func (v *Details) socket(b *strings.Builder, s *timeline.Socket) {
+func (v *Details) socket(b *bytes.Buffer, s *timeline.Socket) {
 	o := timeline.Owner{PID: s.PID, Process: s.Process}
 	if s.FD != nil {
 		o.FD = *s.FD
@@ -86,14 +86,14 @@ func (v *Details) socket(b *strings.Builder, s *timeline.Socket) {
 	v.line(b, "next", Clean(s.Next))
 }
 
-func (v *Details) change(b *strings.Builder, c *timeline.Change) {
+func (v *Details) change(b *bytes.Buffer, c *timeline.Change) {
 	v.title(b, c.Owner, c.State, c.Local, c.Peer)
 	v.options(b, c.Before, c.After)
 	v.line(b, "next", Clean(c.Next))
 }
 
 // options names each by its flag, and shows what it was where that differs.
-func (v *Details) options(b *strings.Builder, before, after timeline.KeepaliveOptions) {
+func (v *Details) options(b *bytes.Buffer, before, after timeline.KeepaliveOptions) {
 	was, is := optionTexts(before), optionTexts(after)
 	for i, name := range []string{"keepalive", "keepidle", "keepintvl", "keepcnt", "user-timeout"} {
 		text := is[i]
@@ -115,7 +115,7 @@ func optionTexts(k timeline.KeepaliveOptions) [5]string {
 	return [5]string{on, seconds(k.Idle), seconds(k.Interval), fmt.Sprint(k.Count), timeout}
 }
 
-func (v *Details) poke(b *strings.Builder, p *timeline.Poke) {
+func (v *Details) poke(b *bytes.Buffer, p *timeline.Poke) {
 	v.title(b, p.Owner, "", p.Local, p.Peer)
 	text := Clean(p.Result)
 	switch p.Result {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 // exchanges writes a table of requests, each followed by what there is to say of
 // it.
-func (o Options) exchanges(b *strings.Builder, all []timeline.Exchange) {
+func (o Options) exchanges(b *bytes.Buffer, all []timeline.Exchange) {
 	if len(all) == 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -15,14 +16,14 @@ const labelWidth = 12
 
 // header says what was asked, what the kernel made of it, and where the
 // packets come from.
-func (o Options) header(b *strings.Builder, h *timeline.Header) {
+func (o Options) header(b *bytes.Buffer, h *timeline.Header) {
 	width := max(o.Width, minWidth)
 	name := cut("kax "+Clean(h.Command), width/2)
 	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
 	for _, line := range [][2]string{
-		{"TCP client", o.ends(h, h.Settings.ClientTCP)},
-		{"TCP server", o.ends(h, h.Settings.ServerTCP)},
+		{"TCP client", o.ends(h.Settings, h.Settings.ClientTCP)},
+		{"TCP server", o.ends(h.Settings, h.Settings.ServerTCP)},
 		{"HTTP", http(h.Settings)},
 		{"packets", o.source(h)},
 	} {
@@ -32,10 +33,11 @@ func (o Options) header(b *strings.Builder, h *timeline.Header) {
 	}
 }
 
-// ends gives the keepalive of one end, where there are ends and no plan that
-// says it too.
-func (o Options) ends(h *timeline.Header, k timeline.Keepalive) string {
-	if o.TCPOnly || h.Settings == (timeline.Settings{}) || h.Settings.RequestSettings != nil && k == (timeline.Keepalive{}) {
+// ends gives the keepalive of one end, where that is known and no plan says it
+// too.
+func (o Options) ends(s timeline.Settings, k timeline.Keepalive) string {
+	unknown := s.HTTPSettings == nil || s.RequestSettings != nil // where it is zero
+	if o.TCPOnly || unknown && k == (timeline.Keepalive{}) {
 		return ""
 	}
 	return keepalive(k)
@@ -116,7 +118,12 @@ func (o Options) source(h *timeline.Header) string {
 	switch h.Source {
 	case "":
 		return "" // no packets are looked at
+	case timeline.File:
+		return "file: " + Clean(h.Settings.File) + ", begun " + h.Started.Format("2006-01-02 15:04:05.000 MST")
 	case timeline.AFPacket:
+		if on := h.Settings.Interface; on != "" {
+			return "af_packet: live, on " + Clean(on)
+		}
 		if o.TCPOnly || h.Settings.RequestSettings != nil {
 			return "af_packet: every packet of these connections; a tcpdump beside it sees the same ones"
 		}

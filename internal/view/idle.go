@@ -1,15 +1,15 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
-	"strings"
 	"time"
 
 	"kax/internal/timeline"
 )
 
 // idle says what became of connections that were left idle.
-func (v *Details) idle(b *strings.Builder, i *timeline.Idle) {
+func (v *Details) idle(b *bytes.Buffer, i *timeline.Idle) {
 	v.opts.paragraph(b, bold, "", Clean(i.URL)+": "+idleFound(i.How, i.IdleTimes))
 	switch {
 	case i.How == timeline.IdleSilent:

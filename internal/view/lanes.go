@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -14,8 +15,13 @@ import (
 type Lanes struct {
 	text
 	isn   map[stream]uint32 // first sequence numbers, to show relative ones
+	over  []int             // connections that are, the oldest first: their numbers are forgotten in the end
 	begun bool              // the headings have been written
 }
+
+// maxOver is how many connections that are over keep their relative numbers: a
+// few packets may follow.
+const maxOver = 1000
 
 // stream is one direction of a connection.
 type stream struct {
@@ -52,10 +58,18 @@ func (v *Lanes) Record(r timeline.Record) error {
 	if e := r.Event; e != nil && e.Segment != nil && (e.Kind == "syn" || e.Kind == "syn-ack") {
 		v.isn[stream{e.Conn, e.Side}] = e.Seq
 	}
+	if r.Conn != nil {
+		v.over = append(v.over, r.Conn.ID)
+		if len(v.over) > maxOver {
+			delete(v.isn, stream{v.over[0], timeline.Client})
+			delete(v.isn, stream{v.over[0], timeline.Server})
+			v.over = v.over[1:]
+		}
+	}
 	return v.record(r, v)
 }
 
-func (v *Lanes) headings(b *strings.Builder) {
+func (v *Lanes) headings(b *bytes.Buffer) {
 	if v.begun {
 		return
 	}
@@ -69,7 +83,7 @@ func (v *Lanes) headings(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s\n", v.opts.paint(bold, line))
 }
 
-func (v *Lanes) step(b *strings.Builder, s *timeline.Step) {
+func (v *Lanes) step(b *bytes.Buffer, s *timeline.Step) {
 	v.headings(b)
 	line := cut(fmt.Sprintf("── %s: %s ", Clean(s.Name), Clean(s.Text)), v.opts.Width)
 	line += strings.Repeat("─", max(0, v.opts.Width-len([]rune(line))))
@@ -77,7 +91,7 @@ func (v *Lanes) step(b *strings.Builder, s *timeline.Step) {
 }
 
 // row puts a packet and the first event that it carries on one line.
-func (v *Lanes) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event) {
+func (v *Lanes) row(b *bytes.Buffer, tcp *timeline.Event, http ...*timeline.Event) {
 	v.headings(b)
 	e, meaning, more, tcpStyle := tcp, "", "", plain
 	if tcp != nil {

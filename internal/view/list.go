@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -22,12 +23,12 @@ func NewList(w io.Writer, o Options) *List { return &List{text: text{w: w, opts:
 // Record shows r.
 func (v *List) Record(r timeline.Record) error { return v.record(r, v) }
 
-func (v *List) step(b *strings.Builder, s *timeline.Step) {
+func (v *List) step(b *bytes.Buffer, s *timeline.Step) {
 	v.headings(b)
 	fmt.Fprintf(b, "%s\n", v.opts.paint(bold, fmt.Sprintf("── %s: %s", Clean(s.Name), Clean(s.Text))))
 }
 
-func (v *List) headings(b *strings.Builder) {
+func (v *List) headings(b *bytes.Buffer) {
 	if !v.begun {
 		v.begun = true
 		line := fmt.Sprintf("%5s %10s %5s  %-21s %-21s %-5s %s", "no.", "time", "conn", "source", "destination", "flags", "meaning")
@@ -35,7 +36,7 @@ func (v *List) headings(b *strings.Builder) {
 	}
 }
 
-func (v *List) row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event) {
+func (v *List) row(b *bytes.Buffer, tcp *timeline.Event, http ...*timeline.Event) {
 	v.headings(b)
 	e, meanings := tcp, []string{}
 	if tcp != nil {

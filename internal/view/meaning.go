@@ -71,13 +71,18 @@ func httpMeaning(e *timeline.Event) []string {
 	switch {
 	case e.Request != nil:
 		parts = append(parts, Clean(strings.TrimSpace(e.Method+" "+e.Target)))
-		if e.Reused {
+		switch {
+		case e.Reused:
 			parts = append(parts, "reused after "+idle+" idle")
-		} else {
+		case e.Note != "":
+			parts = append(parts, Clean(e.Note))
+		default:
 			parts = append(parts, "new connection")
 		}
 	case e.Response != nil:
 		parts = append(parts, fmt.Sprint(e.Status))
+	case e.Kind == timeline.Opaque:
+		parts = append(parts, Clean(e.Note))
 	case e.Kind == "idle-close":
 		parts = append(parts, "closes: idle for "+idle)
 	default:
@@ -88,8 +93,11 @@ func httpMeaning(e *timeline.Event) []string {
 	}
 	if e.Response != nil && e.Status >= 200 && e.Connection == "" {
 		stays := "stays open"
-		if e.Version == "HTTP/1.0" {
+		switch {
+		case e.Version == "HTTP/1.0":
 			stays = "HTTP/1.0: closes"
+		case e.Note != "":
+			stays = Clean(e.Note)
 		}
 		parts = append(parts, stays)
 	}

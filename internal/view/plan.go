@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -9,7 +10,7 @@ import (
 )
 
 // plan says what the kernel will do, and where that keeps a connection.
-func (o Options) plan(b *strings.Builder, p *timeline.Plan) {
+func (o Options) plan(b *bytes.Buffer, p *timeline.Plan) {
 	line := func(label, text string) { o.paragraph(b, dim, pad(label, labelWidth), text) }
 	line("settings", o.settings(p.Keepalive))
 	line("timers", fmt.Sprintf("Linux's, HZ %d: a single time is exact, a range is what their ticks leave open", p.HZ))
@@ -51,7 +52,7 @@ const (
 	fateWidth    = 8
 )
 
-func (o Options) systems(b *strings.Builder, p *timeline.Plan) {
+func (o Options) systems(b *bytes.Buffer, p *timeline.Plan) {
 	row := func(system, timeout, fate string) string {
 		return pad(system, systemWidth) + "  " + pad(timeout, timeoutWidth) + " " + pad(fate, fateWidth)
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -16,7 +17,7 @@ const barWidth = 30
 
 // race draws a histogram over the offset from the timeout, a letter for each
 // request.
-func (v *Details) race(b *strings.Builder, r *timeline.Race) {
+func (v *Details) race(b *bytes.Buffer, r *timeline.Race) {
 	v.opts.paragraph(b, bold, "", fmt.Sprintf("%s: requests sent at its idle timeout of %s, and up to %s before and after", Clean(r.URL), seconds(r.At), seconds(r.Span)))
 	v.opts.paragraph(b, plain, "  ", ". answered on the idle connection; n on a new one, as the client had noticed the end; r lost, and sent again by the client itself; F failed")
 	widest := 0

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -85,7 +86,7 @@ func (v *Sockets) End() error {
 	if v.orphans > 0 {
 		text += fmt.Sprintf(", %d without a process", v.orphans)
 	}
-	var b strings.Builder
+	var b bytes.Buffer
 	v.opts.paragraph(&b, plain, "", text)
 	for i, why := range v.unread.names {
 		v.opts.paragraph(&b, plain, mark(i+1)+" ", fmt.Sprintf("%s (%d)", Clean(why), v.unread.count[why]))

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 )
 
 // row writes a line of the table of connections.
-func (o Options) row(b *strings.Builder, s style, conn string, requests, reused, probes, answered any, closed, lasted string) {
+func (o Options) row(b *bytes.Buffer, s style, conn string, requests, reused, probes, answered any, closed, lasted string) {
 	http := ""
 	if !o.TCPOnly {
 		http = fmt.Sprintf(" %8v %6v", requests, reused)
@@ -22,7 +23,7 @@ func (o Options) row(b *strings.Builder, s style, conn string, requests, reused,
 }
 
 // summary writes a table of the connections, the totals and the verdicts.
-func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.Summary) {
+func (o Options) summary(b *bytes.Buffer, conns []timeline.Conn, s *timeline.Summary) {
 	o.Width = max(o.Width, minWidth)
 	fmt.Fprintln(b)
 	if len(conns) > 0 {
@@ -32,6 +33,10 @@ func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.
 	slices.SortFunc(conns, func(a, b timeline.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range conns {
 		o.row(b, plain, fmt.Sprintf("#%d", c.ID), c.Requests, c.Reused, c.Probes, c.Answered, goodbye(c), timeline.Brief(time.Duration(c.Ended-c.Opened)))
+	}
+	if more := s.Connections - len(conns); more > 0 && len(conns) >= maxRows {
+		o.paragraph(b, plain, "", fmt.Sprintf("… and %s: --json has a record of each", timeline.Count(more, "more connection")))
+		fmt.Fprintln(b)
 	}
 	total := timeline.Count(s.Connections, "connection") + ", "
 	if !o.TCPOnly {
@@ -57,7 +62,7 @@ func (o Options) summary(b *strings.Builder, conns []timeline.Conn, s *timeline.
 }
 
 // paragraph writes text wrapped to the width, behind a prefix.
-func (o Options) paragraph(b *strings.Builder, s style, prefix, text string) {
+func (o Options) paragraph(b *bytes.Buffer, s style, prefix, text string) {
 	indent := utf8.RuneCountInString(prefix)
 	for _, line := range wrap(strings.Fields(text), " ", max(o.Width, minWidth)-indent) {
 		fmt.Fprintf(b, "%s%s\n", o.paint(s, prefix), line)
@@ -71,6 +76,8 @@ func goodbye(c timeline.Conn) string {
 		return "still open"
 	case timeline.Timeout:
 		return "peer gone"
+	case timeline.Evicted:
+		return "forgotten"
 	}
 	return Clean(fmt.Sprintf("%s, %s", c.ClosedBy, strings.ToUpper(string(c.Close))))
 }

@@ -1,8 +1,8 @@
 package view
 
 import (
+	"bytes"
 	"io"
-	"strings"
 
 	"kax/internal/timeline"
 )
@@ -12,51 +12,58 @@ import (
 // them.
 type text struct {
 	w     io.Writer
+	buf   bytes.Buffer
 	opts  Options
 	held  []*timeline.Event // http events whose packet comes next
-	conns []timeline.Conn   // for the table of the summary
+	conns []timeline.Conn   // for the table of the summary, no more than maxRows
 
 	exchanges []timeline.Exchange // likewise
 }
 
+// maxRows is how many connections the table of the summary has.
+const maxRows = 100
+
 // lines writes the lines of a view.
 type lines interface {
-	step(*strings.Builder, *timeline.Step)
+	step(*bytes.Buffer, *timeline.Step)
 	// row writes a tcp event with the http events that its packet carries, or,
 	// without one, a single http event.
-	row(b *strings.Builder, tcp *timeline.Event, http ...*timeline.Event)
+	row(b *bytes.Buffer, tcp *timeline.Event, http ...*timeline.Event)
 }
 
 // record shows r by a view's lines.
 func (v *text) record(r timeline.Record, l lines) error {
-	var b strings.Builder
+	b := &v.buf
+	b.Reset()
 	if r.Event != nil {
-		v.event(&b, r.Event, l)
+		v.event(b, r.Event, l)
 	} else {
-		v.release(&b, l)
+		v.release(b, l)
 	}
 	switch {
 	case r.Header != nil:
-		v.opts.header(&b, r.Header)
+		v.opts.header(b, r.Header)
 	case r.Step != nil && !v.opts.Summary:
-		l.step(&b, r.Step)
+		l.step(b, r.Step)
 	case r.Plan != nil:
-		v.opts.plan(&b, r.Plan)
+		v.opts.plan(b, r.Plan)
 	case r.Death != nil:
-		v.opts.death(&b, r.Death)
+		v.opts.death(b, r.Death)
 	case r.Exchange != nil:
 		v.exchanges = append(v.exchanges, *r.Exchange)
 	case r.Conn != nil:
-		v.conns = append(v.conns, *r.Conn)
+		if len(v.conns) < maxRows {
+			v.conns = append(v.conns, *r.Conn)
+		}
 	case r.Summary != nil:
-		v.opts.exchanges(&b, v.exchanges)
-		v.opts.summary(&b, v.conns, r.Summary)
+		v.opts.exchanges(b, v.exchanges)
+		v.opts.summary(b, v.conns, r.Summary)
 	}
-	_, err := io.WriteString(v.w, b.String())
+	_, err := v.w.Write(b.Bytes())
 	return err
 }
 
-func (v *text) event(b *strings.Builder, e *timeline.Event, l lines) {
+func (v *text) event(b *bytes.Buffer, e *timeline.Event, l lines) {
 	if len(v.held) > 0 && v.held[0].Packet != e.Packet {
 		v.release(b, l)
 	}
@@ -76,7 +83,7 @@ func (v *text) event(b *strings.Builder, e *timeline.Event, l lines) {
 }
 
 // release shows the http events that have no packet beside them.
-func (v *text) release(b *strings.Builder, l lines) {
+func (v *text) release(b *bytes.Buffer, l lines) {
 	for _, e := range v.held {
 		l.row(b, nil, e)
 	}
