@@ -76,7 +76,7 @@ func countBoth() error {
 				continue
 			}
 			var s wire.Segment
-			if err := wire.DecodeEthernet(p.Data, &s); err != nil {
+			if err := wire.Decode(p.Link, p.Data, &s); err != nil {
 				return err
 			}
 			from := 0

@@ -90,7 +90,7 @@ func flowKinds(t *testing.T, path string) map[int]tcpka.Kind {
 			t.Fatal(err)
 		}
 		var s wire.Segment
-		if wire.DecodeEthernet(frame, &s) != nil {
+		if wire.Decode(wire.Ethernet, frame, &s) != nil {
 			continue
 		}
 		key, from := conn{s.Src, s.Dst}, 0

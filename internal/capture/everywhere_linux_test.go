@@ -110,7 +110,7 @@ func syn(live *capture.Live) (capture.Packet, error) {
 		return p, errors.Join(errors.New("no SYN"), err)
 	}
 	var s wire.Segment
-	if err := wire.DecodeEthernet(p.Data, &s); err != nil || s.Flags != wire.SYN {
+	if err := wire.Decode(p.Link, p.Data, &s); err != nil || s.Flags != wire.SYN {
 		return p, fmt.Errorf("%v of %v, %w: no SYN", s.Flags, s.Src, err)
 	}
 	p.Data = []byte(string(p.Data))

@@ -112,7 +112,7 @@ type tally struct {
 func (c *tally) add(p capture.Packet) error {
 	p.Data = bytes.Clone(p.Data)
 	var s wire.Segment
-	if err := wire.DecodeEthernet(p.Data, &s); err != nil {
+	if err := wire.Decode(p.Link, p.Data, &s); err != nil {
 		return fmt.Errorf("packet %d: %w", len(c.packets), err)
 	}
 	if c.fins == nil {

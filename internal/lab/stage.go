@@ -295,7 +295,7 @@ func (s *stage) next(wait time.Duration) (bool, error) {
 // keep gives a packet its place.
 func (s *stage) keep(p capture.Packet) {
 	var seg wire.Segment
-	if wire.DecodeEthernet(p.Data, &seg) != nil {
+	if wire.Decode(p.Link, p.Data, &seg) != nil {
 		return
 	}
 	p.Data = slices.Clone(p.Data)

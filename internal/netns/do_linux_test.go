@@ -168,7 +168,7 @@ func TestProbesCountedAndCaptured(t *testing.T) {
 				return false, err
 			}
 			var s wire.Segment
-			if err := wire.DecodeEthernet(p.Data, &s); err != nil {
+			if err := wire.Decode(p.Link, p.Data, &s); err != nil {
 				return false, err
 			}
 			side := 0

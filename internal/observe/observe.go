@@ -66,4 +66,4 @@ func (o *Observer) Finish(dropped int) {
 	o.tracker.Finish(dropped, nil)
 }
 
-func decode(p *capture.Packet, s *wire.Segment) error { return wire.DecodeEthernet(p.Data, s) }
+func decode(p *capture.Packet, s *wire.Segment) error { return wire.Decode(p.Link, p.Data, s) }

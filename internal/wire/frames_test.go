@@ -49,6 +49,16 @@ func ether(kind uint16, payload []byte, tags ...[]byte) []byte {
 // tag is a tag of the given EtherType: priority 3, VLAN 42.
 func tag(kind uint16) []byte { return append(binary.BigEndian.AppendUint16(nil, kind), 0x60, 42) }
 
+// inSLL is a Linux cooked header (LINKTYPE_LINUX_SLL) of lo, for kind.
+func inSLL(kind uint16, payload []byte) []byte {
+	return join(unhex("0000 0304 0006 000000000000 0000"), binary.BigEndian.AppendUint16(nil, kind), payload)
+}
+
+// inSLL2 is a Linux cooked header of the second version, for kind.
+func inSLL2(kind uint16, payload []byte) []byte {
+	return join(binary.BigEndian.AppendUint16(nil, kind), unhex("0000 00000001 0304 00 06 000000000000 0000"), payload)
+}
+
 // inIPv4 is an IPv4 packet from 192.0.2.1 to 192.0.2.2.
 func inIPv4(proto byte, options, payload []byte, edits ...edit) []byte {
 	head := join(unhex("45 00 0000 1234 4000 40 00 0000 c0000201 c0000202"), options)

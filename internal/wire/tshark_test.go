@@ -14,6 +14,8 @@ import (
 	"kax/internal/need"
 	"kax/internal/wire"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
@@ -22,16 +24,18 @@ func TestAgreesWithTshark(t *testing.T) {
 	for _, name := range []string{
 		"206_example_c.pcap", "docker-http-upgrade.pcap", "doh.pcapng", "example2.pcap", "http-pipelined-40.pcap",
 		"ocsp.pcapng", "one_tcp_stream.pcap", "pipelined-requests.pcap", "smb_v2.pcap", "thrift.pcap",
-		"vlan-collisions.pcap", "websocket.pcap",
+		"vlan-collisions.pcap", "websocket.pcap", "redis-pubsub.pcap",
+		"null-http.pcap", "raw-http.pcap", "raw-ipv6-http.pcap", "sll-http.pcap", "sll2-http.pcap",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := need.Capture(t, name)
 			want := tsharkSegments(t, path)
 			frames := readCapture(t, path)
-			for i, frame := range frames {
+			var d wire.Decoder
+			for i, f := range frames {
 				var s wire.Segment
-				err := wire.DecodeEthernet(frame, &s)
+				err := d.Decode(f.link, f.data, &s)
 				w, isTCP := want[i+1]
 				delete(want, i+1)
 				switch got := (segment{s.Seq, s.Ack, s.Len, s.Flags}); {
@@ -91,36 +95,39 @@ func tsharkFlags(s string) wire.Flags {
 	return f
 }
 
-// readCapture returns the Ethernet frames of a file.
-func readCapture(t *testing.T, path string) [][]byte {
+type frame struct {
+	link wire.Link
+	data []byte
+}
+
+// readCapture returns the frames of a file.
+func readCapture(t *testing.T, path string) []frame {
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	var next func() ([]byte, error)
-	if strings.HasSuffix(path, ".pcapng") {
-		r, err := pcapgo.NewNgReader(bufio.NewReader(file), pcapgo.DefaultNgReaderOptions)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next = func() ([]byte, error) { b, _, err := r.ReadPacketData(); return b, err }
-	} else {
-		r, err := pcapgo.NewReader(bufio.NewReader(file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		next = func() ([]byte, error) { b, _, err := r.ReadPacketData(); return b, err }
+	var r interface {
+		gopacket.PacketDataSource
+		LinkType() layers.LinkType
 	}
-	var frames [][]byte
+	if strings.HasSuffix(path, ".pcapng") {
+		r, err = pcapgo.NewNgReader(bufio.NewReader(file), pcapgo.DefaultNgReaderOptions)
+	} else {
+		r, err = pcapgo.NewReader(bufio.NewReader(file))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frames []frame
 	for {
-		frame, err := next()
+		data, _, err := r.ReadPacketData()
 		if errors.Is(err, io.EOF) {
 			return frames
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		frames = append(frames, frame)
+		frames = append(frames, frame{wire.Link(r.LinkType()), data})
 	}
 }

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -23,23 +24,42 @@ const (
 // header that Decode knows.
 var decodable = []struct {
 	name  string
+	link  wire.Link
 	v6    bool
 	frame []byte
 }{
-	{"ipv4", false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
-	{"ipv4 with options", false, ether(ipv4, inIPv4(tcp, unhex("94040000 01010101"), inTCP(pshAck, nil, "hello")))},
-	{"first fragment of ipv4", false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello"), put16(6, 0x2000)))},
-	{"tcp options", false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, unhex("0101 080a 00000001 00000002"), "hello")))},
-	{"vlan", false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")), tag(vlanTag))},
-	{"qinq", false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")), tag(qinqTag), tag(vlanTag))},
-	{"ipv6", true, ether(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
-	{"vlan ipv6", true, ether(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")), tag(vlanTag))},
-	{"hop-by-hop", true, ether(ipv6, inIPv6(hopByHop, join(ext(tcp, 0), inTCP(pshAck, nil, "hello"))))},
-	{"long destination options", true, ether(ipv6, inIPv6(destOpts, join(ext(tcp, 2), inTCP(pshAck, nil, "hello"))))},
-	{"routing", true, ether(ipv6, inIPv6(routing, join(ext(tcp, 1), inTCP(pshAck, nil, "hello"))))},
-	{"first fragment of ipv6", true, ether(ipv6, inIPv6(fragment, join(fragHeader(tcp, 0, true), inTCP(pshAck, nil, "hello"))))},
-	{"every extension", true, ether(ipv6, inIPv6(hopByHop, join(ext(destOpts, 0), ext(routing, 1), ext(fragment, 0),
+	{"ipv4", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"ipv4 with options", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, unhex("94040000 01010101"), inTCP(pshAck, nil, "hello")))},
+	{"tcp options", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, unhex("0101 080a 00000001 00000002"), "hello")))},
+	{"vlan", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")), tag(vlanTag))},
+	{"qinq", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")), tag(qinqTag), tag(vlanTag))},
+	{"old qinq", wire.Ethernet, false, ether(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")), tag(0x9100), tag(vlanTag))},
+	{"ipv6", wire.Ethernet, true, ether(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"vlan ipv6", wire.Ethernet, true, ether(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")), tag(vlanTag))},
+	{"hop-by-hop", wire.Ethernet, true, ether(ipv6, inIPv6(hopByHop, join(ext(tcp, 0), inTCP(pshAck, nil, "hello"))))},
+	{"long destination options", wire.Ethernet, true, ether(ipv6, inIPv6(destOpts, join(ext(tcp, 2), inTCP(pshAck, nil, "hello"))))},
+	{"routing", wire.Ethernet, true, ether(ipv6, inIPv6(routing, join(ext(tcp, 1), inTCP(pshAck, nil, "hello"))))},
+	{"every extension", wire.Ethernet, true, ether(ipv6, inIPv6(hopByHop, join(ext(destOpts, 0), ext(routing, 1),
 		fragHeader(tcp, 0, false), inTCP(pshAck, nil, "hello"))))},
+	{"null", wire.Null, false, join(unhex("02000000"), inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"null of a big-endian machine", wire.Null, false, join(unhex("00000002"), inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"null ipv6 of linux", wire.Null, true, join(unhex("0a000000"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"null ipv6 of openbsd", wire.Null, true, join(unhex("18000000"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"null ipv6 of freebsd", wire.Null, true, join(unhex("1c000000"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"null ipv6 of macos", wire.Null, true, join(unhex("1e000000"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"null ipv6 of a big-endian machine", wire.Null, true, join(unhex("0000001e"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"loop", wire.Loop, false, join(unhex("00000002"), inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"loop ipv6", wire.Loop, true, join(unhex("00000018"), inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"raw", wire.Raw, false, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello"))},
+	{"raw of ipv6", wire.Raw, true, inIPv6(tcp, inTCP(pshAck, nil, "hello"))},
+	{"raw by another number", wire.RawDLT, true, inIPv6(tcp, inTCP(pshAck, nil, "hello"))},
+	{"raw ipv4", wire.IPv4, false, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello"))},
+	{"raw ipv6", wire.IPv6, true, inIPv6(tcp, inTCP(pshAck, nil, "hello"))},
+	{"sll", wire.SLL, false, inSLL(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"sll ipv6", wire.SLL, true, inSLL(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
+	{"sll vlan", wire.SLL, false, inSLL(vlanTag, join(unhex("602a 0800"), inIPv4(tcp, nil, inTCP(pshAck, nil, "hello"))))},
+	{"sll2", wire.SLL2, false, inSLL2(ipv4, inIPv4(tcp, nil, inTCP(pshAck, nil, "hello")))},
+	{"sll2 ipv6", wire.SLL2, true, inSLL2(ipv6, inIPv6(tcp, inTCP(pshAck, nil, "hello")))},
 }
 
 func hello(v6 bool) wire.Segment {
@@ -66,7 +86,7 @@ func TestDecodeLiteralFrame(t *testing.T) {
 		Seq: 0xfffffffe, Flags: wire.SYN, Window: 0xffd7, Scale: 7, Payload: []byte{},
 	}
 	var got wire.Segment
-	if err := wire.DecodeEthernet(frame, &got); err != nil {
+	if err := wire.Decode(wire.Ethernet, frame, &got); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -79,7 +99,7 @@ func TestDecodeHeaders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			// What was there before must not shine through.
 			got := wire.Segment{Scale: 9, Len: 99, Payload: []byte("before"), Flags: wire.SYN}
-			if err := wire.DecodeEthernet(tt.frame, &got); err != nil {
+			if err := wire.Decode(tt.link, tt.frame, &got); err != nil {
 				t.Fatal(err)
 			}
 			if want := hello(tt.v6); !reflect.DeepEqual(got, want) {
@@ -104,7 +124,7 @@ func TestDecodeCutAtEachLength(t *testing.T) {
 				}
 				var got wire.Segment
 				// Clipped: reading past the end must not find the rest.
-				err := wire.DecodeEthernet(slices.Clone(tt.frame[:n]), &got)
+				err := wire.Decode(tt.link, slices.Clone(tt.frame[:n]), &got)
 				if !errors.Is(err, wantErr) || err != nil && wantErr == nil {
 					t.Fatalf("%d of %d bytes: error %v, want %v", n, len(tt.frame), err, wantErr)
 				}
@@ -131,9 +151,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{"short udp in ipv6", ether(ipv6, inIPv6(udp, make([]byte, 4))), wire.ErrNotTCP},
 		{"nothing in ipv6", ether(ipv6, inIPv6(noNext, nil)), wire.ErrNotTCP},
 		{"encrypted ipv6", ether(ipv6, inIPv6(esp, segment)), wire.ErrNotTCP},
-		{"later fragment", ether(ipv4, inIPv4(tcp, nil, segment, put16(6, 1))), wire.ErrNotTCP},
-		{"later fragment with more", ether(ipv4, inIPv4(tcp, nil, segment, put16(6, 0x2001))), wire.ErrNotTCP},
-		{"later fragment of ipv6", ether(ipv6, inIPv6(fragment, join(fragHeader(tcp, 1, false), segment))), wire.ErrNotTCP},
+		{"later fragment", ether(ipv4, inIPv4(tcp, nil, segment, put16(6, 1))), wire.ErrFragment},
+		{"later fragment with more", ether(ipv4, inIPv4(tcp, nil, segment, put16(6, 0x2001))), wire.ErrFragment},
+		{"later fragment of ipv6", ether(ipv6, inIPv6(fragment, join(fragHeader(tcp, 1, false), segment))), wire.ErrFragment},
+		{"first fragment", ether(ipv4, inIPv4(tcp, nil, segment, put16(6, 0x2000))), wire.ErrFragment},
+		{"first fragment of ipv6", ether(ipv6, inIPv6(fragment, join(fragHeader(tcp, 0, true), segment))), wire.ErrFragment},
+		{"fragment of udp", ether(ipv4, inIPv4(udp, nil, segment, put16(6, 0x2000))), wire.ErrNotTCP},
+		{"fragment of udp in ipv6", ether(ipv6, inIPv6(fragment, join(fragHeader(udp, 0, true), segment))), wire.ErrNotTCP},
 		{"ipv6 in an ipv4 frame", ether(ipv4, inIPv6(tcp, segment)), wire.ErrBad},
 		{"ipv4 in an ipv6 frame", ether(ipv6, inIPv4(tcp, make([]byte, 40), segment)), wire.ErrBad},
 		{"ipv4 header of 16 bytes", ether(ipv4, inIPv4(tcp, nil, segment, put8(0, 0x44))), wire.ErrBad},
@@ -148,7 +172,7 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			before := hello(false)
 			got := before
-			if err := wire.DecodeEthernet(tt.frame, &got); !errors.Is(err, tt.want) {
+			if err := wire.Decode(wire.Ethernet, tt.frame, &got); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 			if !reflect.DeepEqual(got, before) {
@@ -158,10 +182,41 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodeLinkRefuses(t *testing.T) {
+	packet := inIPv4(tcp, nil, inTCP(ack, nil, ""))
+	packet6 := inIPv6(tcp, inTCP(ack, nil, ""))
+	for _, tt := range []struct {
+		name  string
+		link  wire.Link
+		frame []byte
+		want  error
+	}{
+		{"null of AppleTalk", wire.Null, join(unhex("10000000"), packet), wire.ErrNotTCP},
+		{"loop in the machine's order", wire.Loop, join(unhex("02000000"), packet), wire.ErrNotTCP},
+		{"raw of version 5", wire.Raw, join([]byte{0x55}, packet[1:]), wire.ErrBad},
+		{"raw of nothing", wire.Raw, nil, wire.ErrShort},
+		{"ipv6 as raw ipv4", wire.IPv4, packet6, wire.ErrBad},
+		{"ipv4 as raw ipv6", wire.IPv6, packet, wire.ErrBad},
+		{"arp in sll", wire.SLL, inSLL(0x0806, packet), wire.ErrNotTCP},
+		{"arp in sll2", wire.SLL2, inSLL2(0x0806, packet), wire.ErrNotTCP},
+		{"ieee802.11", 105, packet, errors.ErrUnsupported},
+	} {
+		var got wire.Segment
+		if err := wire.Decode(tt.link, tt.frame, &got); !errors.Is(err, tt.want) {
+			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
+		}
+	}
+	if err := wire.Decode(105, packet, nil); err == nil || !strings.Contains(err.Error(), "link type 105") {
+		t.Errorf("%v: does not name the link type", err)
+	}
+}
+
 // Lengths come from the IP header, unless offload made the packet longer than
 // that can say.
 func TestDecodeLength(t *testing.T) {
 	big := strings.Repeat("x", 66000)
+	// As Linux sends them with a gso_max_size above 64 KiB.
+	jumbogram := inIPv6(hopByHop, join(unhex("06 00 c2 04"), binary.BigEndian.AppendUint32(nil, 8+20+66000), inTCP(ack, nil, big)), put16(4, 0))
 	for _, tt := range []struct {
 		name         string
 		frame        []byte
@@ -172,11 +227,13 @@ func TestDecodeLength(t *testing.T) {
 		{"snapped", ether(ipv4, inIPv4(tcp, nil, inTCP(ack, nil, big[:65000])))[:100], 65000, 46},
 		{"snapped ipv6", ether(ipv6, inIPv6(tcp, inTCP(ack, nil, big[:65000])))[:100], 65000, 26},
 		{"too long for ipv4", ether(ipv4, inIPv4(tcp, nil, inTCP(ack, nil, big), put16(2, 0))), 66000, 66000},
+		{"jumbogram", ether(ipv6, jumbogram), 66000, 66000},
+		{"snapped jumbogram", ether(ipv6, jumbogram)[:100], 66000, 18},
 		{"too long for ipv6", ether(ipv6, inIPv6(tcp, inTCP(ack, nil, big), put16(4, 0))), 66000, 66000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got wire.Segment
-			if err := wire.DecodeEthernet(tt.frame, &got); err != nil {
+			if err := wire.Decode(wire.Ethernet, tt.frame, &got); err != nil {
 				t.Fatal(err)
 			}
 			if got.Len != tt.len || len(got.Payload) != tt.payload {
@@ -211,7 +268,7 @@ func TestDecodeWindowScale(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got wire.Segment
-			if err := wire.DecodeEthernet(ether(ipv4, inIPv4(tcp, nil, inTCP(tt.flags, unhex(tt.options), ""))), &got); err != nil {
+			if err := wire.Decode(wire.Ethernet, ether(ipv4, inIPv4(tcp, nil, inTCP(tt.flags, unhex(tt.options), ""))), &got); err != nil {
 				t.Fatal(err)
 			}
 			if got.Scale != tt.want {
@@ -239,7 +296,7 @@ func TestDecodeFlags(t *testing.T) {
 		var got wire.Segment
 		// Above the flags stand three reserved bits and the header's length.
 		frame := ether(ipv4, inIPv4(tcp, nil, inTCP(1<<bit&0x0fff, nil, "")))
-		if err := wire.DecodeEthernet(frame, &got); err != nil {
+		if err := wire.Decode(wire.Ethernet, frame, &got); err != nil {
 			t.Fatal(err)
 		}
 		if want := wire.Flags(1<<bit) & 0x1ff; got.Flags != want {
