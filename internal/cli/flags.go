@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -112,15 +113,18 @@ func (f *outputFlags) check() error {
 }
 
 // view returns the view that the flags ask for.
-func (f *outputFlags) view(out *os.File) view.View {
+func (f *outputFlags) view(out *os.File) view.View { return f.viewTo(out, out) }
+
+// viewTo is the view that writes to w what ends up at out.
+func (f *outputFlags) viewTo(w io.Writer, out *os.File) view.View {
 	o := view.Options{Only: f.only, Summary: f.summary, TCPOnly: f.tcpOnly, Width: width(out), Color: colored(f.color, out)}
 	switch {
 	case f.json:
-		return view.NewJSON(out, o)
+		return view.NewJSON(w, o)
 	case f.list:
-		return view.NewList(out, o)
+		return view.NewList(w, o)
 	}
-	return view.NewLanes(out, o)
+	return view.NewLanes(w, o)
 }
 
 func colored(when string, out *os.File) bool {

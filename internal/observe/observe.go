@@ -4,6 +4,7 @@ package observe
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -20,25 +21,20 @@ type Observer struct {
 	Match func(a, b netip.AddrPort) bool // which connections; nil is all
 	Emit  func(timeline.Record)
 
-	// Frames that were no TCP segment for a reason that its reader should know.
-	Cut, Bad int
-
 	tracker *timeline.Tracker
 	number  int
+	decoder wire.Decoder
 	segment wire.Segment
+	foreign error // of the first packet whose link type is not known
 }
 
 // Packet takes a packet, and keeps nothing of it.
 func (o *Observer) Packet(p *capture.Packet) {
 	o.number++
-	switch err := decode(p, &o.segment); {
-	case errors.Is(err, wire.ErrShort):
-		o.Cut++
-		return
-	case errors.Is(err, wire.ErrBad):
-		o.Bad++
-		return
-	case err != nil:
+	if err := o.decoder.Decode(p.Link, p.Data, &o.segment); err != nil {
+		if o.foreign == nil && !p.Link.Known() {
+			o.foreign = fmt.Errorf("packet %d has %v: %w", o.number, p.Link, errors.ErrUnsupported)
+		}
 		return
 	}
 	if o.Match != nil && !o.Match(o.segment.Src, o.segment.Dst) {
@@ -66,4 +62,6 @@ func (o *Observer) Finish(dropped int) {
 	o.tracker.Finish(dropped, nil)
 }
 
-func decode(p *capture.Packet, s *wire.Segment) error { return wire.Decode(p.Link, p.Data, s) }
+// Unread says which packets could not be taken: those of a link type that is not
+// known. It wraps [errors.ErrUnsupported].
+func (o *Observer) Unread() error { return o.foreign }

@@ -171,7 +171,11 @@ func closes(r httpka.Reuse, m *httpka.Message) string {
 	if r.May != httpka.ReuseNo || m.Connection != "" || r.Why == httpka.WhyOldVersion {
 		return ""
 	}
-	return "closes, by " + r.By.String() + ": " + r.Why.String()
+	by := r.By.String()
+	if r.By != httpka.ByBoth {
+		by = "the " + by
+	}
+	return "closes, by " + by + ": " + r.Why.String()
 }
 
 func (h *carried) broken(f httpka.Finding) {

@@ -45,6 +45,7 @@ type conn struct {
 	lastAnswer   time.Time
 	saidClose    Side      // who sent "Connection: close" first
 	idleClosed   time.Time // when the server's idle timeout closed it
+	answeredLast time.Time // lastAnswer before that
 	probeBytes   int
 }
 

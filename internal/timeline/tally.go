@@ -81,8 +81,8 @@ func (t *tally) add(c *conn) {
 	if !c.idleClosed.IsZero() && !c.lastResponse.IsZero() {
 		t.idledOut.ids.add(id)
 		t.idledOut.afterHTTP.add(c.idleClosed.Sub(c.lastResponse))
-		if c.lastAnswer.After(c.lastResponse) {
-			t.idledOut.afterAnswer.add(c.idleClosed.Sub(c.lastAnswer))
+		if c.answeredLast.After(c.lastResponse) {
+			t.idledOut.afterAnswer.add(c.idleClosed.Sub(c.answeredLast))
 		}
 	}
 }

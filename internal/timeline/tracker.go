@@ -260,14 +260,14 @@ func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
 		t.request = Request{Method: e.Method, Target: e.Target, Reused: e.Reused}
 		t.event.Message, t.event.Request = &t.message, &t.request
 	case httpka.Response, httpka.Interim, httpka.Upgrade:
-		if e.Kind == httpka.Response {
+		if e.Kind != httpka.Interim {
 			c.responses++
 			c.lastResponse = at
 		}
 		t.response = Response{Status: e.Status}
 		t.event.Message, t.event.Response = &t.message, &t.response
 	case httpka.IdleClose:
-		c.idleClosed = at
+		c.idleClosed, c.answeredLast = at, c.lastAnswer
 	case httpka.Retry, httpka.Error:
 		t.event.Note = strings.TrimSpace(e.Method + " " + e.Target)
 		if e.Err != nil {

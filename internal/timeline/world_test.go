@@ -28,13 +28,15 @@ type world struct {
 func newWorld(t testing.TB, h timeline.Header) *world {
 	w := &world{t: t, now: epoch}
 	h.Started = epoch
-	w.tracker = timeline.NewTracker(h, func(r timeline.Record) {
-		if r.Event != nil {
-			r.Event = r.Event.Clone()
-		}
-		w.records = append(w.records, r)
-	})
+	w.tracker = timeline.NewTracker(h, w.keep)
 	return w
+}
+
+func (w *world) keep(r timeline.Record) {
+	if r.Event != nil {
+		r.Event = r.Event.Clone()
+	}
+	w.records = append(w.records, r)
 }
 
 // keepalive is a header's settings with TCP keepalive of these idle times, 0
