@@ -60,8 +60,8 @@ type Meaning struct {
 	Kind   Kind
 	Window int // the window advertised, in bytes, scaled where the handshake was seen
 
-	// Presumed marks a ProbeAnswer that shows what the segment before it was:
-	// the first that was seen of its sender, and so called an Ack.
+	// Presumed marks an Ack that looks like an answer to a probe: to the first
+	// segment that was seen of its peer, which could be told for none.
 	Presumed bool
 	// Late marks Data that was sent before what has been seen already.
 	Late bool
@@ -147,7 +147,7 @@ func (h *half) classify(p *half, s Segment, m *Meaning) {
 	}
 	if s.Len == 0 && !fin {
 		h.acknowledges(p, s, m)
-		if first && s.Flags == FlagACK && m.Kind == Ack {
+		if first && s.Flags == FlagACK && m.Kind == Ack && !m.Presumed {
 			h.presumed, h.answerAck = true, s.Seq+1
 		}
 		return
@@ -197,7 +197,7 @@ func (h *half) acknowledges(p *half, s Segment, m *Meaning) {
 		p.handshake = false
 		m.Kind = Established
 	case p.presumed && s.Ack == p.answerAck:
-		m.Kind, m.Presumed = ProbeAnswer, true
+		m.Presumed = true
 	}
 	p.presumed = false
 }

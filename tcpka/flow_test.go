@@ -313,7 +313,7 @@ var flows = []struct {
 	// know them before data flows.
 	{"joining an idle connection", true, []step{
 		{c, A, 99, 0, 51, open, tcpka.Ack},
-		{s, A, 51, 0, 100, open, tcpka.ProbeAnswer}, // so that was a probe, presumably
+		{s, A, 51, 0, 100, open, tcpka.Ack},
 		{c, A, 99, 0, 51, open, tcpka.Probe},
 		{s, A, 51, 0, 100, open, tcpka.ProbeAnswer},
 	}},
@@ -340,6 +340,19 @@ var flows = []struct {
 		{c, A, 1, 0, 1, open, tcpka.Established},
 		{c, A, 0, 0, 1, open, tcpka.Probe},
 	}},
+}
+
+// The answer shows what the first segment captured was, presumably.
+func TestPresumed(t *testing.T) {
+	var f tcpka.Flow
+	if m := f.Next(c, tcpka.Segment{Seq: 99, Ack: 51, Flags: A, Window: open, Scale: -1}); m.Presumed {
+		t.Errorf("%+v", m)
+	}
+	for i, want := range []bool{true, false} { // once
+		if m := f.Next(s, tcpka.Segment{Seq: 51, Ack: 100, Flags: A, Window: open, Scale: -1}); m.Kind != tcpka.Ack || m.Presumed != want {
+			t.Errorf("answer %d: %+v", i+1, m)
+		}
+	}
 }
 
 // A byte that comes again is a probe after a second of quiet, as kernels count,

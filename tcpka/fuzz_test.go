@@ -51,7 +51,7 @@ func FuzzFlow(f *testing.F) {
 				waiting[side] = got.Kind
 			case tcpka.ProbeAnswer, tcpka.WindowProbeAnswer:
 				want := map[tcpka.Kind]tcpka.Kind{tcpka.ProbeAnswer: tcpka.Probe, tcpka.WindowProbeAnswer: tcpka.WindowProbe}[got.Kind]
-				if waiting[1-side] != want && !got.Presumed {
+				if waiting[1-side] != want {
 					t.Errorf("segment %d: %v, and the peer's last probe is %v", i, got.Kind, waiting[1-side])
 				}
 				waiting[1-side] = tcpka.Ack
@@ -95,7 +95,7 @@ func checkMeaning(t *testing.T, seg tcpka.Segment, got tcpka.Meaning) {
 	if !ok {
 		t.Errorf("%+v is %v", seg, got.Kind)
 	}
-	if got.Presumed && got.Kind != tcpka.ProbeAnswer || got.Late && got.Kind != tcpka.Data && got.Kind != tcpka.FIN {
+	if got.Presumed && got.Kind != tcpka.Ack || got.Late && got.Kind != tcpka.Data && got.Kind != tcpka.FIN {
 		t.Errorf("%+v is %+v", seg, got)
 	}
 	w := int(seg.Window)

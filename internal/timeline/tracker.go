@@ -122,22 +122,12 @@ func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
 		t.event.Note = "late"
 	}
 	if m.Presumed {
-		t.presume(c, 1-side)
+		t.event.Note = "answers a probe, presumed: the first segment captured"
 	}
 	t.tcp(at, c, side, m.Kind)
 	if c.over {
 		t.end(c)
 	}
-}
-
-// presume counts a probe that only its answer has shown to be one: it was the
-// first that was seen of its connection.
-func (t *Tracker) presume(c *conn, side int) {
-	h := &c.half[side]
-	h.probes++
-	h.lastProbe = c.active
-	c.rec.Probes++
-	t.event.Note = "presumed: the segment before was the first captured"
 }
 
 // Inferred is a tcp event without a packet: what an end's own socket tells of
