@@ -174,6 +174,7 @@ type half struct {
 	scan   headScan
 
 	m        Message
+	lately   lately
 	faulty   bool // the framing of m is not to be trusted
 	violated bool // stopped by what is not HTTP
 	left     int64
@@ -298,13 +299,13 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		h.pos += int64(n)
 		return n - had
 	}
-	end, err := h.scan.next(data[:min(len(data), maxHead)], &h.m)
+	end, err := h.scan.next(data[:min(len(data), maxHead)], &h.m, &h.lately)
 	var f headFields
 	switch {
 	case err != nil:
 	case end > 0:
 		f, err = readFields(data[h.scan.fields:end])
-		h.m.Connection, h.m.KeepAlive = intern(f.connection.value), intern(f.keepAlive.value)
+		h.m.Connection, h.m.KeepAlive = again(&h.lately.connection, f.connection.value), again(&h.lately.keepAlive, f.keepAlive.value)
 	case len(data) >= maxHead:
 		err = ErrLong
 	default:

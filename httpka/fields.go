@@ -45,38 +45,60 @@ func readFields(b []byte) (f headFields, err error) {
 		switch {
 		case len(line) == 0:
 			return f, nil
-		case bytes.ContainsAny(line, "\r\x00"): // RFC 9112 section 2.2, RFC 9110 section 5.5
+		case bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0: // RFC 9112 section 2.2, RFC 9110 section 5.5
 			return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
 		case line[0] == ' ' || line[0] == '\t':
 			if first { // RFC 9112 section 2.2
 				return f, fmt.Errorf("%w: space before the first field", ErrHead)
 			}
-			f.fold(name, bytes.Trim(line, " \t"))
+			f.fold(name, trimSpace(line))
 			continue
 		}
-		before, value, ok := bytes.Cut(line, []byte(":"))
+		before, value, ok := cut(line, ':')
 		if !ok || len(before) == 0 || !allTokens(before) {
 			// A space before the colon is refused too: section 5.1.
 			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
 		}
 		name = nameOf(before)
-		f.add(name, bytes.Trim(value, " \t"))
+		f.add(name, trimSpace(value))
 	}
 }
 
 func nameOf(b []byte) fieldName {
-	for _, x := range [...]struct {
-		text string
-		name fieldName
-	}{
-		{"Connection", connectionField}, {"Keep-Alive", keepAliveField}, {"Content-Length", lengthField},
-		{"Transfer-Encoding", codingField}, {"Upgrade", upgradeField},
-	} {
-		if len(b) == len(x.text) && strings.EqualFold(string(b), x.text) {
-			return x.name
+	is := func(text string) bool { return strings.EqualFold(string(b), text) }
+	switch len(b) {
+	case len("Upgrade"):
+		if is("Upgrade") {
+			return upgradeField
+		}
+	case len("Connection"): // and of Keep-Alive
+		if is("Connection") {
+			return connectionField
+		}
+		if is("Keep-Alive") {
+			return keepAliveField
+		}
+	case len("Content-Length"):
+		if is("Content-Length") {
+			return lengthField
+		}
+	case len("Transfer-Encoding"):
+		if is("Transfer-Encoding") {
+			return codingField
 		}
 	}
 	return otherField
+}
+
+// trimSpace removes optional white space (RFC 9110 section 5.6.3).
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 func (f *headFields) add(name fieldName, value []byte) {
@@ -136,8 +158,8 @@ func (f *headFields) fold(name fieldName, more []byte) {
 func (f *headFields) addLength(value []byte) {
 	for more := true; more; {
 		var item []byte
-		item, value, more = bytes.Cut(value, []byte(","))
-		n, ok := parseDecimal(bytes.Trim(item, " \t"))
+		item, value, more = cut(value, ',')
+		n, ok := parseDecimal(trimSpace(item))
 		if !ok || f.hasLength && n != f.length {
 			f.badLength = true
 		}
@@ -163,8 +185,8 @@ func (f *headFields) addCoding(value []byte) {
 	}
 	for more := true; more; {
 		var item []byte
-		item, value, more = bytes.Cut(value, []byte(","))
-		if item = bytes.Trim(item, " \t"); len(item) == 0 {
+		item, value, more = cut(value, ',')
+		if item = trimSpace(item); len(item) == 0 {
 			continue
 		}
 		if f.last = strings.EqualFold(string(item), "chunked"); f.last {

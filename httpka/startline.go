@@ -17,7 +17,7 @@ type headScan struct {
 // next looks for the end of the head that data begins with. It reads the
 // start-line into m as soon as that is whole, so that what is not HTTP is not
 // waited for. Without an end it returns 0.
-func (s *headScan) next(data []byte, m *Message) (end int, err error) {
+func (s *headScan) next(data []byte, m *Message, lately *lately) (end int, err error) {
 	for {
 		i := bytes.IndexByte(data[s.seen:], '\n')
 		if i < 0 {
@@ -35,7 +35,7 @@ func (s *headScan) next(data []byte, m *Message) (end int, err error) {
 			if err := hopeless(line, m.FromServer); err != nil {
 				return 0, err
 			}
-			if err := m.readStartLine(trimEOL(line)); err != nil {
+			if err := m.readStartLine(trimEOL(line), lately); err != nil {
 				return 0, err
 			}
 			s.fields = s.at
@@ -58,8 +58,14 @@ func emptyLine(b []byte) int {
 
 // trimEOL removes CRLF or, by RFC 9112 section 2.2, a bare LF.
 func trimEOL(line []byte) []byte {
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r"))
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+	}
+	if n > 0 && line[n-1] == '\r' {
+		n--
+	}
+	return line[:n]
 }
 
 // hopeless says why what begins with b is no start-line, if that can be told.
@@ -98,17 +104,17 @@ func hopeless(b []byte, fromServer bool) error {
 func beginsMessage(fromServer bool, b []byte) bool {
 	line, _, whole := bytes.Cut(b, []byte("\n"))
 	m := Message{FromServer: fromServer}
-	return whole && m.readStartLine(trimEOL(line)) == nil
+	return whole && m.readStartLine(trimEOL(line), &lately{}) == nil
 }
 
 // readStartLine is strict about spaces: RFC 9112 section 3 lets recipients
 // be lenient, and warns that they then differ about what was asked.
-func (m *Message) readStartLine(line []byte) error {
+func (m *Message) readStartLine(line []byte, lately *lately) error {
 	if m.FromServer {
-		return m.readStatusLine(line)
+		return m.readStatusLine(line, lately)
 	}
-	method, rest, _ := bytes.Cut(line, []byte(" "))
-	target, version, ok := bytes.Cut(rest, []byte(" "))
+	method, rest, _ := cut(line, ' ')
+	target, version, ok := cut(rest, ' ')
 	if !ok || len(method) == 0 || !allTokens(method) || len(target) == 0 || !isVisible(target) {
 		return fmt.Errorf("%w: no request line", ErrNotHTTP)
 	}
@@ -119,19 +125,19 @@ func (m *Message) readStartLine(line []byte) error {
 	if err != nil {
 		return err
 	}
-	m.Method, m.Target, m.Version = intern(method), string(target), v
+	m.Method, m.Target, m.Version = again(&lately.method, method), again(&lately.target, target), v
 	return nil
 }
 
 // readStatusLine takes a line without the space after the status too, as all
 // clients do.
-func (m *Message) readStatusLine(line []byte) error {
-	version, rest, _ := bytes.Cut(line, []byte(" "))
+func (m *Message) readStatusLine(line []byte, lately *lately) error {
+	version, rest, _ := cut(line, ' ')
 	v, err := readVersion(version)
 	if err != nil {
 		return err
 	}
-	code, phrase, _ := bytes.Cut(rest, []byte(" "))
+	code, phrase, _ := cut(rest, ' ')
 	if len(code) != 3 || code[0] < '1' || !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) {
 		return fmt.Errorf("%w: no status", ErrHead)
 	}
@@ -141,7 +147,7 @@ func (m *Message) readStatusLine(line []byte) error {
 	m.Version = v
 	m.Status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
 	if m.Phrase = http.StatusText(m.Status); m.Phrase != string(phrase) {
-		m.Phrase = string(phrase)
+		m.Phrase = again(&lately.phrase, phrase)
 	}
 	return nil
 }
@@ -161,43 +167,42 @@ func readVersion(b []byte) (string, error) {
 	return string(b), nil
 }
 
-// intern is string(b), without an allocation for what most messages have.
-func intern(b []byte) string {
-	switch string(b) {
-	case "":
-		return ""
-	case "GET":
-		return "GET"
-	case "HEAD":
-		return "HEAD"
-	case "POST":
-		return "POST"
-	case "PUT":
-		return "PUT"
-	case "close":
-		return "close"
-	case "keep-alive":
-		return "keep-alive"
-	case "Keep-Alive":
-		return "Keep-Alive"
+// lately are strings of the message before in a direction: those of the next are
+// often the same.
+type lately struct{ method, target, phrase, connection, keepAlive string }
+
+// again is string(b), without an allocation where that is what it was before.
+func again(before *string, b []byte) string {
+	if *before != string(b) {
+		*before = string(b)
 	}
-	return string(b)
+	return *before
+}
+
+// cut is [bytes.Cut] at a single byte.
+func cut(b []byte, at byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(b, at); i >= 0 {
+		return b[:i], b[i+1:], true
+	}
+	return b, nil, false
 }
 
 func isDigit(x byte) bool { return '0' <= x && x <= '9' }
 
-// isToken reports a tchar of RFC 9110 section 5.6.2.
-func isToken(x byte) bool {
-	switch {
-	case 'a' <= x && x <= 'z', 'A' <= x && x <= 'Z', isDigit(x):
-		return true
+// tokens marks the bytes that are a tchar of RFC 9110 section 5.6.2.
+var tokens = func() (is [256]bool) {
+	for x := range is {
+		c := byte(x)
+		is[x] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", x) >= 0
-}
+	return is
+}()
+
+func isToken(x byte) bool { return tokens[x] }
 
 func allTokens(b []byte) bool {
 	for _, x := range b {
-		if !isToken(x) {
+		if !tokens[x] {
 			return false
 		}
 	}
