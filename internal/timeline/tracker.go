@@ -75,7 +75,10 @@ func NewObserver(h Header, o Observing, emit func(Record)) *Tracker {
 	return t
 }
 
-func (t *Tracker) since(at time.Time) Seconds { return Seconds(at.Sub(t.header.Started)) }
+// since is a moment on the timeline, as exact as records are.
+func (t *Tracker) since(at time.Time) Seconds {
+	return Seconds(at.Sub(t.header.Started).Round(time.Microsecond))
+}
 
 // Step opens a part of an experiment.
 func (t *Tracker) Step(at time.Time, name, text string) {
