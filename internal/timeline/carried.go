@@ -62,7 +62,7 @@ func (t *Tracker) carry(c *conn, side int, k tcpka.Kind, s *wire.Segment) {
 	}
 	if d := &h.side[side]; s.Len > 0 {
 		if side == client && h.between {
-			h.idle, h.between = t.now.Sub(c.active), false
+			h.idle, h.between = t.now.since(c.active), false
 		}
 		seq := s.Seq
 		if s.Flags&wire.SYN != 0 {
@@ -101,7 +101,7 @@ func (t *Tracker) carriedOf(c *conn) *carried {
 func (t *Tracker) goodbye(h *carried, side int, k tcpka.Kind) {
 	c := h.c
 	if side == server && c.rec.Close == NotYet && c.responses > 0 && h.talk.Unanswered() == 0 && h.verdict.May != httpka.ReuseNo {
-		if idle := t.now.Sub(c.active); idle >= minIdleClose {
+		if idle := t.now.since(c.active); idle >= minIdleClose {
 			t.http(t.now, c, t.packet, &httpka.Event{Kind: httpka.IdleClose, FromServer: true, Idle: idle})
 		}
 	}

@@ -32,29 +32,29 @@ type conn struct {
 	carried  *carried       // what is found in its packets; nil before there was data, and when nothing can be
 	protocol string         // that is not HTTP/1: "tls", "http/2", "other"
 
-	synAt       time.Time
+	synAt       moment
 	established bool
-	active      time.Time     // the last thing that was neither probe nor answer
+	active      moment        // the last thing that was neither probe nor answer
 	longestIdle time.Duration // between two such things
 	over        bool          // nothing more is to come
 	written     bool          // its record has been emitted
 
 	// For the verdicts.
 	responses    int
-	lastResponse time.Time
-	lastAnswer   time.Time
-	saidClose    Side      // who sent "Connection: close" first
-	idleClosed   time.Time // when the server's idle timeout closed it
-	answeredLast time.Time // lastAnswer before that
+	lastResponse moment
+	lastAnswer   moment
+	saidClose    Side   // who sent "Connection: close" first
+	idleClosed   moment // when the server's idle timeout closed it
+	answeredLast moment // lastAnswer before that
 	probeBytes   int
 }
 
 // half is what is known of one end.
 type half struct {
-	probes     int       // sent
-	unanswered int       // in a row
-	lastProbe  time.Time // zero before the first
-	heard      time.Time // when it last received data or an acknowledgment
+	probes     int    // sent
+	unanswered int    // in a row
+	lastProbe  moment // 0 before the first
+	heard      moment // when it last received data or an acknowledgment
 	fin        bool
 	isn        uint32 // its first sequence number
 	isnKnown   bool
@@ -62,7 +62,7 @@ type half struct {
 
 // sent notes a segment and what it does to the peer's idle clock: probes are out
 // of window there and never reach tcp_ack, so they do not restart it.
-func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
+func (c *conn) sent(at moment, side int, k tcpka.Kind) {
 	h, peer := &c.half[side], &c.half[1-side]
 	switch k {
 	case tcpka.Probe:
@@ -84,11 +84,11 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 			c.rec.Retransmissions++
 		}
 		peer.hears(at)
-		if k == tcpka.Established && h.heard.IsZero() {
+		if k == tcpka.Established && h.heard == 0 {
 			h.heard = at // the SYN-ACK before it, which counters do not see
 		}
-		if !c.active.IsZero() {
-			c.longestIdle = max(c.longestIdle, at.Sub(c.active))
+		if c.active != 0 {
+			c.longestIdle = max(c.longestIdle, at.since(c.active))
 		}
 		c.active = at
 	}
@@ -112,17 +112,17 @@ func (c *conn) sent(at time.Time, side int, k tcpka.Kind) {
 func (h *half) begins(isn uint32) { h.isn, h.isnKnown = isn, true }
 
 // quiet is how long nothing but probes and their answers has passed.
-func (c *conn) quiet(at time.Time) time.Duration {
-	if c.active.IsZero() {
+func (c *conn) quiet(at moment) time.Duration {
+	if c.active == 0 {
 		return 0
 	}
-	return at.Sub(c.active)
+	return at.since(c.active)
 }
 
 // hears notes that the peer lives. Like the kernel (tcp_ack clears
 // icsk_probes_out), it takes any acknowledgment for that, not only the answer
 // to a probe.
-func (h *half) hears(at time.Time) { h.heard, h.unanswered = at, 0 }
+func (h *half) hears(at moment) { h.heard, h.unanswered = at, 0 }
 
 // closed notes the first goodbye.
 func (c *conn) closed(by Side, how CloseHow) {
@@ -133,13 +133,10 @@ func (c *conn) closed(by Side, how CloseHow) {
 
 // due is when a side's next probe should go by its settings: the idle time
 // after it last heard from the peer, and the interval after its last probe.
-func (h *half) due(o KeepaliveOptions) time.Time {
-	due := h.heard.Add(time.Duration(o.Idle))
-	if h.lastProbe.IsZero() {
-		return due
-	}
-	if next := h.lastProbe.Add(time.Duration(o.Interval)); next.After(due) {
-		return next
+func (h *half) due(o KeepaliveOptions) moment {
+	due := h.heard.plus(time.Duration(o.Idle))
+	if h.lastProbe != 0 {
+		due = max(due, h.lastProbe.plus(time.Duration(o.Interval)))
 	}
 	return due
 }

@@ -22,7 +22,8 @@ type Death struct {
 
 // Dead takes the end of a connection that a program held. It completes d with
 // what the timeline knows, where its socket does not.
-func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofServer bool, d Death) {
+func (t *Tracker) Dead(when time.Time, clientAddr, serverAddr netip.AddrPort, ofServer bool, d Death) {
+	at := momentOf(when)
 	c, side, who, other := t.named(pair{clientAddr, serverAddr}), client, Client, Server
 	if ofServer {
 		side, who, other = server, Server, Client
@@ -30,8 +31,8 @@ func (t *Tracker) Dead(at time.Time, clientAddr, serverAddr netip.AddrPort, ofSe
 	h := &c.half[side]
 	d.At, d.Conn = t.since(at), c.rec.ID
 	d.Lasted = d.At - max(c.rec.Opened, 0)
-	if d.Quiet == 0 && !h.heard.IsZero() {
-		d.Unanswered, d.Quiet = h.unanswered, Seconds(at.Sub(h.heard))
+	if d.Quiet == 0 && h.heard != 0 {
+		d.Unanswered, d.Quiet = h.unanswered, Seconds(at.since(h.heard))
 	}
 	// Where no packet shows how it ended, this does.
 	switch d.Errno {

@@ -66,7 +66,7 @@ func (t *Tracker) Exchange(at time.Time, n int, url string, x *httpka.Exchange) 
 	}
 	s.n++
 	e := Exchange{
-		At: t.since(at), N: n, Nth: x.Nth, Method: x.Method, URL: url,
+		At: t.since(momentOf(at)), N: n, Nth: x.Nth, Method: x.Method, URL: url,
 		Sent: messageOf(x.Sent), Status: x.Status, Got: messageOf(x.Got),
 		Reused: x.Reused, Why: x.Why.Reason.String(), Idle: Seconds(x.Idle), Retried: x.Retried, Next: x.Reuse.String(),
 		Connect: Seconds(x.Connect), TLS: Seconds(x.TLS), Saved: Seconds(x.Saved), FirstByte: Seconds(x.FirstByte),

@@ -104,21 +104,22 @@ func (t *Tracker) makePlans() {
 const countersBlur = 11 * time.Millisecond
 
 // predict returns when a probe that comes now was due, or nil without a plan.
-func (t *Tracker) predict(at time.Time, side int, h *half) *Window {
+func (t *Tracker) predict(at moment, side int, h *half) *Window {
 	p := t.plans[side]
 	if p == nil {
 		return nil
 	}
-	earliest, latest := p.Next(h.heard, h.lastProbe)
+	first, last := p.Next(h.heard.time(), h.lastProbe.time())
+	earliest, latest := momentOf(first), momentOf(last)
 	blur := time.Duration(0)
 	if t.header.Source == Counters {
 		blur = countersBlur
 	}
 	switch {
-	case at.Before(earliest.Add(-blur)):
-		t.planned.miss(earliest.Sub(at))
-	case at.After(latest.Add(blur)):
-		t.planned.miss(at.Sub(latest))
+	case at < earliest.plus(-blur):
+		t.planned.miss(earliest.since(at))
+	case at > latest.plus(blur):
+		t.planned.miss(at.since(latest))
 	default:
 		t.planned.in++
 	}

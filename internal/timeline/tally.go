@@ -78,11 +78,11 @@ func (t *tally) add(c *conn) {
 		t.windowProbes += c.rec.WindowProbes
 	}
 	t.longestIdle = max(t.longestIdle, c.longestIdle)
-	if !c.idleClosed.IsZero() && !c.lastResponse.IsZero() {
+	if c.idleClosed != 0 && c.lastResponse != 0 {
 		t.idledOut.ids.add(id)
-		t.idledOut.afterHTTP.add(c.idleClosed.Sub(c.lastResponse))
-		if c.answeredLast.After(c.lastResponse) {
-			t.idledOut.afterAnswer.add(c.idleClosed.Sub(c.answeredLast))
+		t.idledOut.afterHTTP.add(c.idleClosed.since(c.lastResponse))
+		if c.answeredLast > c.lastResponse {
+			t.idledOut.afterAnswer.add(c.idleClosed.since(c.answeredLast))
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 type Tracker struct {
 	emit       func(Record)
 	header     Header
+	started    moment
 	observing  bool
 	silent     bool // no events are wanted
 	maxConns   int
@@ -36,7 +37,7 @@ type Tracker struct {
 	exchanges  exchanges
 
 	// The present packet.
-	now    time.Time
+	now    moment
 	packet int
 
 	// One of each, used again for every event.
@@ -52,7 +53,7 @@ type Tracker struct {
 // are those that programs tell of, with [Tracker.HTTP].
 func NewTracker(h Header, emit func(Record)) *Tracker {
 	h.Schema = Schema
-	t := &Tracker{emit: emit, header: h, maxConns: MaxConns}
+	t := &Tracker{emit: emit, header: h, started: momentOf(h.Started), maxConns: MaxConns}
 	t.makePlans()
 	emit(Record{Header: &h})
 	return t
@@ -76,18 +77,19 @@ func NewObserver(h Header, o Observing, emit func(Record)) *Tracker {
 }
 
 // since is a moment on the timeline, as exact as records are.
-func (t *Tracker) since(at time.Time) Seconds {
-	return Seconds(at.Sub(t.header.Started).Round(time.Microsecond))
+func (t *Tracker) since(at moment) Seconds {
+	return Seconds(at.since(t.started).Round(time.Microsecond))
 }
 
 // Step opens a part of an experiment.
 func (t *Tracker) Step(at time.Time, name, text string) {
-	t.emit(Record{Step: &Step{At: t.since(at), Name: name, Text: text}})
+	t.emit(Record{Step: &Step{At: t.since(momentOf(at)), Name: name, Text: text}})
 }
 
 // Packet takes a segment with its number and the kernel's stamp. Of its payload
 // it keeps nothing.
-func (t *Tracker) Packet(at time.Time, number int, s *wire.Segment) {
+func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
+	at := momentOf(stamp)
 	t.sum.Packets++
 	t.now, t.packet = at, number
 	c, side := t.find(s)
@@ -143,7 +145,8 @@ type Inferred struct {
 }
 
 // Infer takes an event that no packet shows.
-func (t *Tracker) Infer(at time.Time, i Inferred) {
+func (t *Tracker) Infer(when time.Time, i Inferred) {
+	at := momentOf(when)
 	p := pair{i.Client, i.Server}
 	c, side := t.named(p), client
 	if i.Kind == tcpka.Established && c.over {
@@ -164,7 +167,7 @@ func (t *Tracker) Infer(at time.Time, i Inferred) {
 }
 
 // tcp completes and emits t.event.
-func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
+func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 	e, h, peer := &t.event, &c.half[side], &c.half[1-side]
 	e.At, e.Conn, e.Lane, e.Side, e.Kind = t.since(at), c.rec.ID, TCP, sideNames[side], k.String()
 	if c.rec.Opened < 0 {
@@ -177,23 +180,23 @@ func (t *Tracker) tcp(at time.Time, c *conn, side int, k tcpka.Kind) {
 		c.established = true
 	case tcpka.Established:
 		c.established = true
-		if !c.synAt.IsZero() {
-			e.After = Seconds(at.Sub(c.synAt))
-			t.handshakes.add(at.Sub(c.synAt))
+		if c.synAt != 0 {
+			e.After = Seconds(at.since(c.synAt))
+			t.handshakes.add(at.since(c.synAt))
 		}
 	case tcpka.Probe:
-		e.Nth, e.Idle = h.probes+1, Seconds(at.Sub(c.active))
-		if h.lastProbe.After(c.active) {
-			t.tally.apart.add(at.Sub(h.lastProbe))
+		e.Nth, e.Idle = h.probes+1, Seconds(at.since(c.active))
+		if h.lastProbe > c.active {
+			t.tally.apart.add(at.since(h.lastProbe))
 		}
-		if o := t.options(side); o.Keepalive && !h.heard.IsZero() {
-			t.lateness.add(at.Sub(h.due(o)))
+		if o := t.options(side); o.Keepalive && h.heard != 0 {
+			t.lateness.add(at.since(h.due(o)))
 			e.Due = t.predict(at, side, h)
 		}
 	case tcpka.ProbeAnswer:
-		e.Nth, e.After = peer.probes, Seconds(at.Sub(peer.lastProbe))
+		e.Nth, e.After = peer.probes, Seconds(at.since(peer.lastProbe))
 	case tcpka.WindowProbeAnswer:
-		e.After = Seconds(at.Sub(peer.lastProbe))
+		e.After = Seconds(at.since(peer.lastProbe))
 	}
 	if !c.written { // a record that has been emitted stays as it is
 		c.sent(at, side, k)
@@ -230,10 +233,10 @@ func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
 			return
 		}
 	}
-	t.http(at, c, 0, &e)
+	t.http(momentOf(at), c, 0, &e)
 }
 
-func (t *Tracker) http(at time.Time, c *conn, packet int, e *httpka.Event) {
+func (t *Tracker) http(at moment, c *conn, packet int, e *httpka.Event) {
 	t.event = Event{
 		At: t.since(at), Conn: c.rec.ID, Lane: HTTP, Kind: e.Kind.String(), Side: Client,
 		Packet: packet, Idle: Seconds(e.Idle), Note: e.Reason,
@@ -280,7 +283,7 @@ func (t *Tracker) end(c *conn) {
 		return
 	}
 	for i := range c.waiting { // their packets were not captured
-		t.http(c.waiting[i].Time, c, 0, &c.waiting[i])
+		t.http(momentOf(c.waiting[i].Time), c, 0, &c.waiting[i])
 	}
 	if h := c.carried; h != nil {
 		t.packet = 0
