@@ -1,20 +1,13 @@
 package capture
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
-
-	"kax/internal/wire"
 )
 
 // Reader is the output of another capture program, as of tcpdump -U -w -, while
@@ -25,25 +18,31 @@ type Reader struct {
 	refused error
 	packets chan Packet
 	err     error // why packets is closed
+
+	mu         sync.Mutex
+	interfaces []Interface
 }
 
 // pending is how many packets are read ahead of whoever takes them.
 const pending = 1024
 
-// NewReader reads pcap or pcapng, whichever it is, in the background. Errors
-// bear the name of the input.
+// NewReader reads a capture file in the background. Errors bear the name of the
+// input.
 func NewReader(r io.Reader, name string) *Reader {
 	out := &Reader{name: name, begun: make(chan struct{}), packets: make(chan Packet, pending)}
 	go func() {
 		defer close(out.packets)
-		from, err := open(r)
-		if err != nil {
-			out.refused = fmt.Errorf("%s: %w", name, err)
-			out.err = out.refused
+		f, err := NewFile(r, name)
+		if err == nil {
+			// A pcapng file may describe its interfaces later.
+			for _, i := range f.Interfaces() {
+				err = errors.Join(err, out.readable(i))
+			}
 		}
+		out.refused, out.err = err, err
 		close(out.begun)
 		if err == nil {
-			out.err = out.read(from)
+			out.err = out.read(f)
 		}
 	}()
 	return out
@@ -53,7 +52,8 @@ func NewReader(r io.Reader, name string) *Reader {
 func (r *Reader) Name() string { return r.name }
 
 // Begin waits until the other program captures, as it does when it has written
-// the file header. What is no capture of Ethernet frames is an error.
+// the file header. What is no capture, or one whose frames cannot be read, is an
+// error.
 func (r *Reader) Begin(ctx context.Context) error {
 	select {
 	case <-r.begun:
@@ -63,67 +63,47 @@ func (r *Reader) Begin(ctx context.Context) error {
 	}
 }
 
-// The first four bytes of what can be read, as a little-endian number. A section
-// header block's are the same in either byte order (draft-ietf-opsawg-pcapng,
-// section 4.1); a pcap file's tell its order and the unit of its stamps
-// (draft-ietf-opsawg-pcap, section 4).
-const (
-	pcapngMagic  = 0x0a0d0d0a
-	pcapMicro    = 0xa1b2c3d4
-	pcapMicroBig = 0xd4c3b2a1
-	pcapNano     = 0xa1b23c4d
-	pcapNanoBig  = 0x4d3cb2a1
-)
+// InterfaceName is the name that the input has for the interface of a packet, or
+// empty.
+func (r *Reader) InterfaceName(index int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if index < 0 || index >= len(r.interfaces) {
+		return ""
+	}
+	return r.interfaces[index].Name
+}
 
-// open reads the file header.
-func open(r io.Reader) (gopacket.PacketDataSource, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
-	start, err := in.Peek(4)
-	if err != nil {
-		return nil, fmt.Errorf("read the file header: %w", noEOF(err))
+func (r *Reader) readable(i Interface) error {
+	if i.Link.Known() {
+		return nil
 	}
-	var from interface {
-		gopacket.PacketDataSource
-		LinkType() layers.LinkType
-	}
-	switch binary.LittleEndian.Uint32(start) {
-	case pcapngMagic:
-		from, err = pcapgo.NewNgReader(in, pcapgo.DefaultNgReaderOptions)
-	case pcapMicro, pcapMicroBig, pcapNano, pcapNanoBig:
-		from, err = pcapgo.NewReader(in)
-	default:
-		return nil, errors.New("neither pcap nor pcapng")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the file header: %w", noEOF(err))
-	}
-	if link := from.LinkType(); link != layers.LinkTypeEthernet {
-		return nil, fmt.Errorf("link type %d (%v): %w: capture on one Ethernet interface, or on lo", link, link, errors.ErrUnsupported)
-	}
-	return from, nil
+	return fmt.Errorf("%s: %v: %w: capture on an Ethernet interface, or on lo", r.name, i.Link, errors.ErrUnsupported)
 }
 
 // read hands on every packet until the input ends, and returns io.EOF if that is
 // between two packets.
-func (r *Reader) read(from gopacket.PacketDataSource) error {
-	for n := 0; ; n++ {
-		data, info, err := from.ReadPacketData()
-		if errors.Is(err, io.EOF) {
-			return io.EOF
+func (r *Reader) read(f *File) error {
+	known := 0
+	for {
+		var p Packet
+		if err := f.Next(&p); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("%s, after packet %d: %w", r.name, n, err)
+		if all := f.Interfaces(); len(all) > known {
+			for _, i := range all[known:] {
+				if err := r.readable(i); err != nil {
+					return err
+				}
+			}
+			known = len(all)
+			r.mu.Lock()
+			r.interfaces = slices.Clone(all)
+			r.mu.Unlock()
 		}
-		r.packets <- Packet{Time: info.Timestamp, Data: slices.Clone(data), Length: info.Length, Interface: info.InterfaceIndex, Link: wire.Ethernet}
+		p.Data = slices.Clone(p.Data)
+		r.packets <- p
 	}
-}
-
-// noEOF makes an end in the middle of something an error.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // Next returns the next packet. Its data stays the caller's.
