@@ -168,7 +168,7 @@ func (g *pcapng) describe(at int64, b []byte) error {
 				return damage(at, "stamps with an offset of %d s", d.offset)
 			}
 		}
-		b = b[min(n+3&^3, len(b)):]
+		b = b[min((n+3)&^3, len(b)):]
 	}
 	i := Interface{ID: len(g.section), Name: name, Link: d.link}
 	index, known := g.index[i]

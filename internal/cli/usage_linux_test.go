@@ -359,7 +359,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
+	case slices.Contains([]string{"read", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
@@ -389,6 +389,10 @@ func example(t *testing.T, line string) {
 	}
 	run := kax(mode, strings.Fields(string(words))...)
 	run.Dir = t.TempDir() // for the files it writes
+	if strings.Contains(line, "demo.pcapng") && strings.HasPrefix(args, "read ") {
+		file, _ := recorded(t)
+		run.Dir = filepath.Dir(file)
+	}
 	cmd := start(t, run)
 	if serves := strings.Contains(line, "serve"); serves || args == "tcp listen" {
 		cmd.until(t, map[bool]string{true: "://", false: "on 127.0.0.1:3000"}[serves])

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"kax/internal/capture"
 	"kax/internal/timeline"
@@ -20,6 +21,19 @@ type Env struct {
 	On      string         // the interface to capture on; empty is all of them
 	Write   string         // pcapng file for the packets, or empty
 	Emit    func(timeline.Record)
+}
+
+// interfaceName names the interface of a packet in a file.
+func (e Env) interfaceName(index int) string {
+	switch from := e.Packets.(type) {
+	case *capture.Reader:
+		return from.InterfaceName(index)
+	case *capture.Live:
+		if ifi, err := net.InterfaceByIndex(index); err == nil {
+			return ifi.Name
+		}
+	}
+	return e.On
 }
 
 // loopback is where the packets of one machine talking to itself pass, to

@@ -72,11 +72,7 @@ func openStage(env Env, port uint16) (*stage, error) {
 		s.probes = n
 	}
 	if env.Write != "" {
-		iface := env.On
-		if iface == "" {
-			iface = "any"
-		}
-		w, err := capture.Create(env.Write, iface, "kax "+env.Version)
+		w, err := capture.Create(env.Write, "kax "+env.Version, env.interfaceName)
 		if err != nil {
 			return nil, err
 		}
