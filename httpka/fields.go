@@ -23,6 +23,8 @@ type headFields struct {
 	badCode bool // written so that recipients may differ about it
 }
 
+var carriageReturn = []byte("\r")
+
 // The names that matter here.
 type fieldName uint8
 
@@ -37,16 +39,25 @@ const (
 
 // readFields reads b, the lines between a start-line and the end of its head.
 func readFields(b []byte) (f headFields, err error) {
+	// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
+	if bytes.IndexByte(b, 0) >= 0 {
+		return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
+	}
+	returns := bytes.Count(b, carriageReturn)
 	name := otherField
 	for first := true; ; first = false {
 		i := bytes.IndexByte(b, '\n')
 		line := trimEOL(b[:i+1])
+		if len(line) < i {
+			returns--
+		}
 		b = b[i+1:]
 		switch {
 		case len(line) == 0:
+			if returns != 0 {
+				return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
+			}
 			return f, nil
-		case bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0: // RFC 9112 section 2.2, RFC 9110 section 5.5
-			return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
 		case line[0] == ' ' || line[0] == '\t':
 			if first { // RFC 9112 section 2.2
 				return f, fmt.Errorf("%w: space before the first field", ErrHead)
@@ -54,13 +65,17 @@ func readFields(b []byte) (f headFields, err error) {
 			f.fold(name, trimSpace(line))
 			continue
 		}
-		before, value, ok := cut(line, ':')
-		if !ok || len(before) == 0 || !allTokens(before) {
+		n := 0
+		for n < len(line) && tokens[line[n]] {
+			n++
+		}
+		if n == 0 || n == len(line) || line[n] != ':' {
 			// A space before the colon is refused too: section 5.1.
 			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
 		}
-		name = nameOf(before)
-		f.add(name, trimSpace(value))
+		if name = nameOf(line[:n]); name != otherField {
+			f.add(name, trimSpace(line[n+1:]))
+		}
 	}
 }
 

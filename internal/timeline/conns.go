@@ -41,6 +41,7 @@ const (
 // heard last to the one silent for longest, and the last that are over.
 type conns struct {
 	byKey   map[key]*conn
+	lately  [latelySize]*conn // of the last packets, by their ports: most need no hash
 	open    int
 	newest  *conn // a list, by conn.older and conn.newer
 	oldest  *conn
@@ -48,11 +49,40 @@ type conns struct {
 	nextOut int     // in over, when it is full
 }
 
+// latelySize is a power of two.
+const latelySize = 1 << 12
+
+func (cs *conns) slot(a, b uint16) **conn { return &cs.lately[(a^b)%latelySize] }
+
+// of returns the connection of a segment, or nil, and which side sent it.
+func (cs *conns) of(s *wire.Segment) (*conn, int) {
+	slot := cs.slot(s.Src.Port(), s.Dst.Port())
+	if c := *slot; c != nil {
+		switch {
+		case s.Src == c.rec.Client && s.Dst == c.rec.Server:
+			return c, client
+		case s.Src == c.rec.Server && s.Dst == c.rec.Client:
+			return c, server
+		}
+	}
+	k, first := keyOf(s.Src, s.Dst)
+	c := cs.byKey[k]
+	if c == nil {
+		return nil, client
+	}
+	*slot = c
+	if first == c.clientFirst {
+		return c, client
+	}
+	return c, server
+}
+
 func (cs *conns) add(c *conn) {
 	if cs.byKey == nil {
 		cs.byKey = make(map[key]*conn)
 	}
 	cs.byKey[c.key] = c
+	*cs.slot(c.key.port[0], c.key.port[1]) = c
 	cs.open++
 	cs.pushFront(c)
 }
@@ -96,11 +126,19 @@ func (cs *conns) end(c *conn) {
 		cs.over = append(cs.over, c)
 		return
 	}
-	if out := cs.over[cs.nextOut]; cs.byKey[out.key] == out {
-		delete(cs.byKey, out.key)
-	}
+	cs.forget(cs.over[cs.nextOut])
 	cs.over[cs.nextOut] = c
 	cs.nextOut = (cs.nextOut + 1) % maxOver
+}
+
+// forget drops c, unless another has its ports by now.
+func (cs *conns) forget(c *conn) {
+	if cs.byKey[c.key] == c {
+		delete(cs.byKey, c.key)
+	}
+	if slot := cs.slot(c.key.port[0], c.key.port[1]); *slot == c {
+		*slot = nil
+	}
 }
 
 // rest returns the connections that go on, in the order of their numbers.
@@ -116,13 +154,7 @@ func (cs *conns) rest() []*conn {
 // find returns the connection of a segment, a new one where it is the first,
 // and which side sent it.
 func (t *Tracker) find(s *wire.Segment) (*conn, int) {
-	k, first := keyOf(s.Src, s.Dst)
-	c := t.conns.byKey[k]
-	if c != nil {
-		side := server
-		if first == c.clientFirst {
-			side = client
-		}
+	if c, side := t.conns.of(s); c != nil {
 		if !c.renewedBy(side, s) {
 			t.conns.heard(c)
 			return c, side
@@ -174,7 +206,7 @@ func (t *Tracker) evict() {
 	}
 	t.sum.Evicted++
 	t.end(c)
-	delete(t.conns.byKey, c.key)
+	t.conns.forget(c)
 }
 
 // named returns the connection that a program tells of.

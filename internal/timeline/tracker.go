@@ -118,11 +118,13 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 			break
 		}
 	}
-	t.segment = Segment{
-		Src: s.Src, Dst: s.Dst, Seq: s.Seq, Ack: s.Ack,
-		Len: s.Len, Window: m.Window, Flags: s.Flags.String(),
+	if !t.silent {
+		t.segment = Segment{
+			Src: s.Src, Dst: s.Dst, Seq: s.Seq, Ack: s.Ack,
+			Len: s.Len, Window: m.Window, Flags: s.Flags.String(),
+		}
+		t.event = Event{Packet: number, Segment: &t.segment}
 	}
-	t.event = Event{Packet: number, Segment: &t.segment}
 	if m.Late {
 		t.event.Note = "late"
 	}

@@ -22,6 +22,24 @@ const flagLetters = "FSRPAUEWe"
 // String spells the flags by their first letters, as in "SA"; W is CWR and e
 // is AE. Without flags it is empty.
 func (f Flags) String() string {
+	switch f { // what nearly all segments have costs no allocation
+	case ACK:
+		return "A"
+	case PSH | ACK:
+		return "PA"
+	case SYN:
+		return "S"
+	case SYN | ACK:
+		return "SA"
+	case FIN | ACK:
+		return "FA"
+	case FIN | PSH | ACK:
+		return "FPA"
+	case RST:
+		return "R"
+	case RST | ACK:
+		return "RA"
+	}
 	var b [len(flagLetters)]byte
 	n := 0
 	for i := range len(flagLetters) {
