@@ -130,25 +130,38 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, summary bool) 
 
 // feed returns nil at the end of the file, or of the packets that were asked for.
 func (r *reading) feed(ctx context.Context, file *capture.File, o *observe.Observer) error {
-	var p capture.Packet
-	for r.count == 0 || o.Packets() < r.count {
-		if o.Packets()%1024 == 0 {
-			if ctx.Err() != nil {
-				return stopped(ctx)
-			}
-			r.progress.tell(o.Packets())
+	taken := 0
+	next := func(p *capture.Packet) error {
+		if taken++; r.count > 0 && taken > r.count {
+			return io.EOF
 		}
-		switch err := file.Next(&p); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && ctx.Err() != nil:
-			return stopped(ctx)
-		case err != nil:
-			return err // names the file
-		}
-		o.Packet(&p)
+		return file.Next(p)
 	}
-	return nil
+	check := func() error {
+		r.progress.tell(o.Packets())
+		return context.Cause(ctx)
+	}
+	var err error
+	if r.in.pipe {
+		var p capture.Packet
+		for err = next(&p); err == nil; err = next(&p) {
+			o.Packet(&p) // shown before the next one is waited for
+			if o.Packets()%1024 == 0 {
+				if err = check(); err != nil {
+					break
+				}
+			}
+		}
+	} else {
+		err = o.Read(next, check)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case ctx.Err() != nil:
+		return stopped(ctx)
+	}
+	return err // names the file
 }
 
 // stopped is why a context has ended, nil where that was asked for.

@@ -31,19 +31,24 @@ type Observer struct {
 // Packet takes a packet, and keeps nothing of it.
 func (o *Observer) Packet(p *capture.Packet) {
 	o.number++
-	if err := o.decoder.Decode(p.Link, p.Data, &o.segment); err != nil {
-		if o.foreign == nil && !p.Link.Known() {
-			o.foreign = fmt.Errorf("packet %d has %v: %w", o.number, p.Link, errors.ErrUnsupported)
+	err := o.decoder.Decode(p.Link, p.Data, &o.segment)
+	o.track(p.Time, p.Link, &o.segment, err)
+}
+
+// track takes what the present packet holds, or why that is no segment.
+func (o *Observer) track(at time.Time, l wire.Link, s *wire.Segment, err error) {
+	switch {
+	case err != nil:
+		if o.foreign == nil && !l.Known() {
+			o.foreign = fmt.Errorf("packet %d has %v: %w", o.number, l, errors.ErrUnsupported)
 		}
 		return
-	}
-	if o.Match != nil && !o.Match(o.segment.Src, o.segment.Dst) {
+	case o.Match != nil && !o.Match(s.Src, s.Dst):
 		return
+	case o.tracker == nil:
+		o.begin(at)
 	}
-	if o.tracker == nil {
-		o.begin(p.Time)
-	}
-	o.tracker.Packet(p.Time, o.number, &o.segment)
+	o.tracker.Packet(at, o.number, s)
 }
 
 // Packets is how many there were.
