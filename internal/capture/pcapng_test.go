@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,24 +16,19 @@ import (
 
 	"kax/internal/capture"
 	"kax/internal/need"
+	"kax/internal/wire"
 
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// written are packets whose bytes and stamps do not come out right by chance.
-var written = []capture.Packet{
-	{Time: time.Unix(1700000000, 0), Data: []byte("on the second, 23 bytes"), Length: 23},
-	{Time: time.Unix(1700000000, 1), Data: []byte("one nanosecond later, and cut short"), Length: 65574},
-	{Time: time.Unix(1700000000, 999999999), Data: bytes.Repeat([]byte{0, 0xff, 0x0a}, 1000), Length: 3000},
-	{Time: time.Unix(1700000001, 123456789), Data: []byte("x"), Length: 1},
-	{Time: time.Unix(1700000001, 123456788), Data: []byte{}, Length: 60}, // back by one
-}
+// named names interfaces 0 and 1.
+func named(index int) string { return []string{"lo", "tun0", ""}[index] }
 
 func create(t *testing.T) (*capture.Writer, string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "test.pcapng")
-	w, err := capture.Create(name, "lo", "kax test")
+	w, err := capture.Create(name, "kax test", named)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,13 +52,9 @@ func check(t *testing.T, name string, want []capture.Packet) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	r, err := pcapgo.NewNgReader(file, pcapgo.DefaultNgReaderOptions)
+	r, err := pcapgo.NewNgReader(file, pcapgo.NgReaderOptions{WantMixedLinkType: true})
 	if err != nil {
 		t.Fatal(err)
-	}
-	ifi, err := r.Interface(0)
-	if err != nil || ifi.Name != "lo" || ifi.LinkType != layers.LinkTypeEthernet || r.NInterfaces() != 1 {
-		t.Errorf("%d interfaces, the first %+v, %v", r.NInterfaces(), ifi, err)
 	}
 	if app := r.SectionInfo().Application; app != "kax test" {
 		t.Errorf("application %q", app)
@@ -78,6 +70,9 @@ func check(t *testing.T, name string, want []capture.Packet) {
 		if !info.Timestamp.Equal(p.Time) || info.Length != p.Length {
 			t.Errorf("packet %d: at %d, length %d; want %d, %d", i, info.Timestamp.UnixNano(), info.Length, p.Time.UnixNano(), p.Length)
 		}
+		if on, err := r.Interface(info.InterfaceIndex); err != nil || on.Name != named(p.Interface) || on.LinkType != layers.LinkType(p.Link) {
+			t.Errorf("packet %d on interface %d, %+v, %v; want %d, %v", i, info.InterfaceIndex, on, err, p.Interface, p.Link)
+		}
 	}
 	if _, _, err := r.ReadPacketData(); !errors.Is(err, io.EOF) {
 		t.Errorf("after %d packets: %v, want the end", len(want), err)
@@ -91,6 +86,36 @@ func TestWriterKeepsBytesAndNanoseconds(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, name, written)
+}
+
+// An interface is described when it is used first, once for each link type.
+func TestWriterInterfaces(t *testing.T) {
+	packet := func(index int, link wire.Link) capture.Packet {
+		return capture.Packet{Time: time.Unix(1700000000, 1), Data: []byte("x"), Length: 1, Interface: index, Link: link}
+	}
+	packets := []capture.Packet{packet(1, wire.Raw), packet(0, wire.Ethernet), packet(1, wire.Raw), packet(1, wire.SLL2), packet(2, wire.Null), packet(0, wire.Ethernet)}
+	w, name := create(t)
+	write(t, w, packets...)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check(t, name, packets)
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	file, got, err := read(f)
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	for i, id := range []int{0, 1, 0, 2, 3, 1} {
+		packets[i].Interface = id
+	}
+	same(t, got, packets)
+	if want := []capture.Interface{{0, "tun0", wire.Raw, 0}, {1, "lo", wire.Ethernet, 0}, {2, "tun0", wire.SLL2, 0}, {3, "", wire.Null, 0}}; !slices.Equal(file.Interfaces(), want) {
+		t.Errorf("interfaces %+v, want %+v", file.Interfaces(), want)
+	}
 }
 
 // Someone may follow the file while it grows.
@@ -114,7 +139,7 @@ func TestWriterReplaces(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w, err := capture.Create(name, "lo", "kax test")
+	w, err := capture.Create(name, "kax test", named)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +173,7 @@ func TestTsharkReadsTheFile(t *testing.T) {
 
 func TestCreateErrorNamesTheFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "no", "such", "folder.pcapng")
-	if _, err := capture.Create(name, "lo", "kax test"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), name) {
+	if _, err := capture.Create(name, "kax test", named); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), name) {
 		t.Errorf("error %v, want one that names %s", err, name)
 	}
 }
@@ -158,7 +183,7 @@ func TestWriteErrorNamesTheFile(t *testing.T) {
 	const full = "/dev/full"
 	_, err := os.Stat(full)
 	need.Permission(t, "use "+full, err)
-	w, err := capture.Create(full, "lo", "kax test")
+	w, err := capture.Create(full, "kax test", named)
 	if err == nil {
 		for range 100 { // more than any buffer
 			if err = w.Write(written[2]); err != nil {
@@ -180,7 +205,7 @@ func checkFull(t *testing.T, what string, err error) {
 }
 
 func BenchmarkWriter(b *testing.B) {
-	w, err := capture.Create(os.DevNull, "lo", "kax test")
+	w, err := capture.Create(os.DevNull, "kax test", named)
 	if err != nil {
 		b.Fatal(err)
 	}
