@@ -107,6 +107,9 @@ func (f *File) open() error {
 	}
 	const what = "the file header"
 	if start, err = f.in.peek(4); err != nil {
+		if err == io.EOF && len(start) == 0 {
+			return fmt.Errorf("it is empty: %w", io.ErrUnexpectedEOF)
+		}
 		return cut(0, what, len(start), pcapFileHeader, err)
 	}
 	switch magic := binary.LittleEndian.Uint32(start); magic {

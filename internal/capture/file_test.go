@@ -163,7 +163,7 @@ func TestFileCutAnywhere(t *testing.T) {
 				t.Fatalf("ends at %v of %d bytes", ends, len(input))
 			}
 			last, packets := 0, 0
-			for size := range len(input) + 1 {
+			for size := 1; size <= len(input); size++ {
 				if n, ok := ends[size]; ok {
 					last, packets = size, n
 				}
@@ -176,7 +176,7 @@ func TestFileCutAnywhere(t *testing.T) {
 						t.Errorf("of %d bytes: packet %d: %q", size, i+1, p.Data)
 					}
 				}
-				if size == last && size > 0 {
+				if size == last {
 					if err != io.EOF {
 						t.Errorf("of %d bytes: %v, want the end", size, err)
 					}
@@ -252,7 +252,8 @@ func TestFileDamage(t *testing.T) {
 		offset  int // -1 for no damage
 		want    string
 	}{
-		"nothing":                  {nil, 0, 0, "the file header has 24 bytes, and 0 are there: unexpected EOF"},
+		"nothing":                  {nil, 0, -1, "x: it is empty: unexpected EOF"},
+		"two bytes":                {[]byte("\n\r"), 0, 0, "the file header has 24 bytes, and 2 are there: unexpected EOF"},
 		"text":                     {[]byte("GET / HTTP/1.1\r\n"), 0, -1, "x: neither pcap nor pcapng"},
 		"text in gzip":             {zip(t, []byte("GET / HTTP/1.1\r\n")), 0, -1, "x: neither pcap nor pcapng"},
 		"not gzip":                 {[]byte("\x1f\x8bGET / HTTP/1.1\r\n"), 0, 0, "gzip: invalid header"},

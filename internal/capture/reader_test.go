@@ -112,7 +112,7 @@ func TestReaderErrors(t *testing.T) {
 		want    string
 		is      error
 	}{
-		"nothing":    {nil, 0, true, "x: damaged at byte 0, after 0 packets: ", io.ErrUnexpectedEOF},
+		"nothing":    {nil, 0, true, "x: it is empty: ", io.ErrUnexpectedEOF},
 		"text":       {[]byte("GET / HTTP/1.1\r\n"), 0, true, "x: neither pcap nor pcapng", nil},
 		"a USB pcap": {pcapBytes(le, nanoMagic, 220), 0, true, "x: link type 220: ", errors.ErrUnsupported},
 		"a cut pcap": {pcap[:len(pcap)-3], 4, false, "x: damaged at byte ", io.ErrUnexpectedEOF},
