@@ -51,7 +51,10 @@ between them beside the requests they carry, in three acts:
 
 Where kax may capture (root, CAP_NET_RAW) this happens on the host's loopback
 interface; otherwise in a network namespace of its own; and where that is
-forbidden too, without packets, from the kernel's counters.`,
+forbidden too, without packets, from the kernel's counters. Or a tcpdump beside
+it captures, wherever it can run:
+
+  sudo tcpdump -i lo -U -w - tcp port 3000 | kax demo --packets -`,
 		Example: `  kax demo
   kax demo --keepidle 2s --idle-timeout 3s
   kax demo --no-keepalive

@@ -153,7 +153,7 @@ type packetFlags struct {
 	source  string
 	netns   bool   // not with host
 	on      string // with host: the interface
-	packets string // with host: another program's output
+	packets string // another program's output
 	write   string
 	tcpdump bool
 }
@@ -164,9 +164,9 @@ func (f *packetFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	f.source = sourceAuto
 	sources := []string{sourceAuto, string(timeline.AFPacket)}
+	fs.StringVar(&f.packets, "packets", "", "another program's packets: a `file`, or - for stdin")
 	if f.host {
 		fs.StringVarP(&f.on, "interface", "i", "", "capture on this `interface` only")
-		fs.StringVar(&f.packets, "packets", "", "another program's packets: a `file`, or - for stdin")
 	} else {
 		sources = append(sources, string(timeline.UserNS))
 		fs.BoolVar(&f.netns, "netns", false, "run in a network namespace of its own")
@@ -191,6 +191,8 @@ func (f *packetFlags) check() error {
 		return contradiction("packets", "source")
 	case f.packets != "" && f.on != "":
 		return contradiction("packets", "interface")
+	case f.packets != "" && f.netns:
+		return contradiction("packets", "netns")
 	case f.on != "" && counters:
 		return contradiction("interface", "source counters")
 	}

@@ -128,10 +128,7 @@ func (a *app) hold(cmd *cobra.Command, f holdFlags, addr string, run func(contex
 	if err != nil {
 		return err
 	}
-	h := lab.Hold{
-		Settings: settings, HZ: hz, Connections: f.connections,
-		Slow: func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) },
-	}
+	h := lab.Hold{Settings: settings, HZ: hz, Connections: f.connections}
 	return a.play(cmd, f.packets, f.out, func(ctx context.Context, env lab.Env) error {
 		err := run(ctx, h, env)
 		if errors.Is(err, errInterrupted) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ func (a *app) play(cmd *cobra.Command, f packetFlags, out outputFlags, run func(
 			Command: commandName(cmd), Version: a.version,
 			Source: p.source, Private: p.private, Packets: p.packets,
 			On: f.on, Write: f.write, Emit: s.record,
+			Slow: func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) },
 		})
 		if s.err != nil {
 			return s.err

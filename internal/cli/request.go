@@ -139,7 +139,6 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 	if f.verbose {
 		f.run.Client.OnHead = a.head
 	}
-	f.run.Slow = func(what string) { fmt.Fprintf(a.stderr, "kax: %s …\n", what) }
 	var (
 		mu     sync.Mutex
 		failed bool

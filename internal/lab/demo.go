@@ -47,6 +47,9 @@ const (
 func (d Demo) Run(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := env.await(ctx); err != nil {
+		return err
+	}
 	listener, err := d.Server.ListenConfig().Listen(ctx, d.Network, d.Listen)
 	if err != nil {
 		return err // names the address

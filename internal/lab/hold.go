@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"kax/internal/capture"
 	"kax/internal/counters"
 	"kax/internal/timeline"
 	"kax/tcpka"
@@ -19,31 +18,7 @@ import (
 type Hold struct {
 	Settings    tcpka.Settings
 	HZ          int
-	Connections int          // that Dial opens
-	Slow        func(string) // told what takes long
-}
-
-// slowAfter is when someone wonders what kax is waiting for.
-const slowAfter = time.Second
-
-// slow tells of what takes long, until the returned function is called.
-func (h Hold) slow(what string) (stop func()) {
-	if h.Slow == nil {
-		return func() {}
-	}
-	timer := time.AfterFunc(slowAfter, func() { h.Slow(what) })
-	return func() { timer.Stop() }
-}
-
-// await waits until another program captures, where packets come from one: the
-// beginning of a connection that is opened before would be missing.
-func (h Hold) await(ctx context.Context, env Env) error {
-	r, ok := env.Packets.(*capture.Reader)
-	if !ok {
-		return nil
-	}
-	defer h.slow("waiting for " + r.Name())()
-	return r.Begin(ctx)
+	Connections int // that Dial opens
 }
 
 // Dial opens the connections and holds them until they are dead or ctx ends,
@@ -59,7 +34,7 @@ func (h Hold) Dial(ctx context.Context, env Env, network, address string) error 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := h.await(ctx, env); err != nil {
+	if err := env.await(ctx); err != nil {
 		return err
 	}
 	s, err := openStage(env, uint16(port))
@@ -106,7 +81,7 @@ func closeAll(conns []net.Conn) {
 
 // dial opens the connections, and reads the settings back from the first.
 func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conns []net.Conn, k timeline.Keepalive, err error) {
-	defer h.slow("connecting to " + address)()
+	defer s.env.slow("connecting to " + address)()
 	defer func() {
 		if err != nil {
 			closeAll(conns)
@@ -146,7 +121,7 @@ func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conn
 func (h Hold) Listen(ctx context.Context, env Env, network, address string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := h.await(ctx, env); err != nil {
+	if err := env.await(ctx); err != nil {
 		return err
 	}
 	l, err := h.Settings.ListenConfig().Listen(ctx, network, address)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"kax/internal/capture"
 	"kax/internal/timeline"
@@ -21,6 +22,7 @@ type Env struct {
 	On      string         // the interface to capture on; empty is all of them
 	Write   string         // pcapng file for the packets, or empty
 	Emit    func(timeline.Record)
+	Slow    func(string) // told what takes long; may be nil
 }
 
 // interfaceName names the interface of a packet in a file.
@@ -34,6 +36,29 @@ func (e Env) interfaceName(index int) string {
 		}
 	}
 	return e.On
+}
+
+// slowAfter is when someone wonders what kax is waiting for.
+const slowAfter = time.Second
+
+// slow tells of what takes long, until the returned function is called.
+func (e Env) slow(what string) (stop func()) {
+	if e.Slow == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(slowAfter, func() { e.Slow(what) })
+	return func() { timer.Stop() }
+}
+
+// await waits until another program captures, where packets come from one: the
+// beginning of a connection that is opened before would be missing.
+func (e Env) await(ctx context.Context) error {
+	r, ok := e.Packets.(*capture.Reader)
+	if !ok {
+		return nil
+	}
+	defer e.slow("waiting for " + r.Name())()
+	return r.Begin(ctx)
 }
 
 // loopback is where the packets of one machine talking to itself pass, to

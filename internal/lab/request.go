@@ -28,7 +28,6 @@ type Request struct {
 	Make        func(ctx context.Context, u *url.URL) (*http.Request, error)
 	Client      httpka.ClientConfig // without what Run sets: Dial, OnEvent, Responses
 	Bounds      httpka.Bounds
-	Slow        func(string)                                // told what takes long
 	Failed      func(n int, u *url.URL, x *httpka.Exchange) // told of each request without a response
 }
 
@@ -41,7 +40,7 @@ const latest = settle / 2
 func (r Request) Run(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := (Hold{Slow: r.Slow}).await(ctx, env); err != nil {
+	if err := env.await(ctx); err != nil {
 		return err
 	}
 	settings, err := r.settings(ctx)

@@ -44,6 +44,7 @@ type stage struct {
 	owned   sync.Map         // pair of each connection that belongs to the run
 	seenOn  map[pair]int     // the interface where a direction was seen first
 
+	released time.Time // up to when everything has been told
 	failed   func(error)
 	writeErr error // of the writer; ends the run
 	dry      bool  // no more packets will come
@@ -222,7 +223,8 @@ func (s *stage) pump() error {
 		if err := s.gather(); err != nil {
 			return err
 		}
-		s.merge.Release(now.Add(-s.settle))
+		s.released = now.Add(-s.settle)
+		s.merge.Release(s.released)
 		if ending && now.Add(-s.settle).After(end) {
 			return nil
 		}
@@ -296,6 +298,7 @@ func (s *stage) keep(p capture.Packet) {
 	}
 	p.Data = slices.Clone(p.Data)
 	seg.Payload = nil
+	late := p.Time.Before(s.released)
 	s.merge.At(p.Time, func(at time.Time) {
 		// Only now: a connection's first packets come before its dialler knows
 		// the address.
@@ -309,6 +312,9 @@ func (s *stage) keep(p capture.Packet) {
 		}
 		s.seenOn[direction] = p.Interface
 		s.packets++
+		if late {
+			s.tracker.Mark("captured before: it came too late for its place")
+		}
 		s.tracker.Packet(at, s.packets, &seg)
 		if s.writer != nil && s.writeErr == nil {
 			s.writeErr = s.writer.Write(p)

@@ -39,6 +39,7 @@ type Tracker struct {
 	// The present packet.
 	now    moment
 	packet int
+	mark   string
 
 	// One of each, used again for every event.
 	event    Event
@@ -125,6 +126,9 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 		}
 		t.event = Event{Packet: number, Segment: &t.segment}
 	}
+	if t.mark != "" {
+		t.event.Note, t.mark = t.mark, ""
+	}
 	if m.Late {
 		t.event.Note = "late"
 	}
@@ -136,6 +140,9 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 		t.end(c)
 	}
 }
+
+// Mark says something of the next packet, as its note.
+func (t *Tracker) Mark(note string) { t.mark = note }
 
 // Inferred is a tcp event without a packet: what an end's own socket tells of
 // itself.
