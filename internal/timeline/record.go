@@ -30,6 +30,7 @@ type Record struct {
 	Exchange *Exchange `json:"exchange,omitempty"`
 	Idle     *Idle     `json:"idle,omitempty"`
 	Race     *Race     `json:"race,omitempty"`
+	Packet   *Packet   `json:"packet,omitempty"`
 	Summary  *Summary  `json:"summary,omitempty"`
 }
 

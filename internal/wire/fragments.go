@@ -22,6 +22,8 @@ type Decoder struct {
 	held  []*datagram // the oldest first
 	bytes int         // of all that is held
 	whole []byte      // the last datagram that was put together
+	first byte        // the header that it begins with
+	total int         // its length
 }
 
 // Decode reads a frame. A fragment is ErrFragment until all of its datagram is
@@ -40,6 +42,14 @@ func (d *Decoder) Decode(l Link, frame []byte, s *Segment) error {
 		return err
 	}
 	return d.add(key, p, s)
+}
+
+// Datagram returns what follows the IP header in the last datagram that was put
+// together: the header that begins there (an IP protocol number), the bytes up to
+// the first that a snapped frame lacks, and how many there are in all. It is valid
+// until the next call of Decode.
+func (d *Decoder) Datagram() (first byte, payload []byte, length int) {
+	return d.first, d.whole, d.total
 }
 
 // ident is what all fragments of a datagram have in common (RFC 791 section
@@ -177,7 +187,7 @@ func (d *Decoder) drop(i int) {
 
 // assemble joins the pieces up to the first byte that a snapped frame lacks.
 func (d *Decoder) assemble(g *datagram) {
-	d.whole = d.whole[:0]
+	d.first, d.whole, d.total = g.next, d.whole[:0], g.total
 	for _, p := range g.pieces {
 		d.whole = append(d.whole, p.data...)
 		if len(p.data) < p.to-p.from {
