@@ -304,7 +304,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 	switch {
 	case err != nil:
 	case end > 0:
-		f, err = readFields(data[h.scan.fields:end])
+		f, err = readFields(data[h.scan.fields:end], fromServer)
 		h.m.Connection, h.m.KeepAlive = again(&h.lately.connection, f.connection.value), again(&h.lately.keepAlive, f.keepAlive.value)
 	case len(data) >= maxHead:
 		err = ErrLong

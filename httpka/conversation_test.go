@@ -157,6 +157,8 @@ var conversations = []struct {
 	{"2.2 bare CR", talk{">GET / HTTP/1.1\r\nA: b\rc\r\n\r\n"}, "false broken: malformed head: CR or NUL in a field"},
 	{"2.2 space before the first field", talk{">GET / HTTP/1.1\r\n A: b\r\n\r\n"}, "false broken: malformed head: space before the first field"},
 	{"5.1 space before the colon", talk{">GET / HTTP/1.1\r\nA : b\r\n\r\n"}, "false broken: malformed head: a line that is no field"},
+	{"5.1 space before the colon of a response", talk{">GET / HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nA : b\r\nConnection\t: close\r\nContent-Length: 0\r\n\r\n"}, "GET /=1 none|GET /=1 end 0|200=1 length 0|200=1 end 0; no, by server: Connection: close"},
+	{"5.1 space before the colon of a length", talk{">GET / HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n"}, "GET /=1 none|GET /=1 end 0|true broken: malformed head: a line that is no field"},
 	{"5 no colon", talk{">GET / HTTP/1.1\r\nAb\r\n\r\n"}, "false broken: malformed head: a line that is no field"},
 	{"5 no name", talk{">GET / HTTP/1.1\r\n: b\r\n\r\n"}, "false broken: malformed head: a line that is no field"},
 	{"5.2 folded", talk{simple, "<HTTP/1.1 204 x\r\nConnection: foo,\r\n\tclose\r\n\r\n"}, asks + "204=1 none|204=1 end 0; no, by server: Connection: close"},

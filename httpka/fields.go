@@ -38,7 +38,7 @@ const (
 )
 
 // readFields reads b, the lines between a start-line and the end of its head.
-func readFields(b []byte) (f headFields, err error) {
+func readFields(b []byte, fromServer bool) (f headFields, err error) {
 	// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
 	if bytes.IndexByte(b, 0) >= 0 {
 		return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
@@ -69,12 +69,21 @@ func readFields(b []byte) (f headFields, err error) {
 		for n < len(line) && tokens[line[n]] {
 			n++
 		}
-		if n == 0 || n == len(line) || line[n] != ':' {
-			// A space before the colon is refused too: section 5.1.
+		name = nameOf(line[:n])
+		colon := n
+		// Section 5.1: space before the colon is an error in a request, and
+		// removed from a response. There recipients differ about it, so that
+		// it must not say where the message ends.
+		if fromServer && name != lengthField && name != codingField {
+			for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
+				colon++
+			}
+		}
+		if n == 0 || colon == len(line) || line[colon] != ':' {
 			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
 		}
-		if name = nameOf(line[:n]); name != otherField {
-			f.add(name, trimSpace(line[n+1:]))
+		if name != otherField {
+			f.add(name, trimSpace(line[colon+1:]))
 		}
 	}
 }

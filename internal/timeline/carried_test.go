@@ -283,3 +283,29 @@ func TestConnectionsComeAndGo(t *testing.T) {
 		t.Errorf("%d connections", sum.Connections)
 	}
 }
+
+// With messages, probes and their answers no packet costs an allocation.
+func TestPacketsDoNotAllocate(t *testing.T) {
+	tracker := timeline.NewObserver(timeline.Header{Source: timeline.File, Started: epoch}, timeline.Observing{}, func(timeline.Record) {})
+	w := &world{t: t, tracker: tracker, now: epoch}
+	c := w.talk(40000).open()
+	segment := wire.Segment{Flags: wire.PSH | wire.ACK, Window: 512, Scale: -1}
+	say := func(side int, text []byte) {
+		segment.Src, segment.Dst = c.addr[side], c.addr[1-side]
+		segment.Seq, segment.Ack, segment.Len, segment.Payload = c.next[side], c.next[1-side], len(text), text
+		c.packets++
+		tracker.Packet(c.now, c.packets, &segment)
+		c.next[side] += uint32(len(text))
+		c.pass(10 * us)
+	}
+	request, response := []byte(getA), []byte(okTen)
+	if n := testing.AllocsPerRun(1000, func() {
+		say(fromClient, request)
+		say(fromServer, response)
+		c.ack(fromClient)
+		c.pass(time.Second)
+		c.answered(fromClient)
+	}); n > 0 {
+		t.Errorf("%v allocations for 5 packets", n)
+	}
+}
