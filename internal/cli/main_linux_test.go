@@ -240,6 +240,7 @@ type records struct {
 	idle    *timeline.Idle
 	race    *timeline.Race
 	asked   []*timeline.Exchange
+	packets []*timeline.Packet
 	summary *timeline.Summary
 }
 
@@ -298,6 +299,8 @@ func parseOpen(t *testing.T, r result) records {
 			out.race = rec.Race
 		case rec.Exchange != nil:
 			out.asked = append(out.asked, rec.Exchange)
+		case rec.Packet != nil:
+			out.packets = append(out.packets, rec.Packet)
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:

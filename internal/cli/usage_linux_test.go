@@ -139,6 +139,8 @@ func TestUsage(t *testing.T) {
 		{"http race http://127.0.0.1:1/ --trials 500", 2, "at most 5000", ""},
 		{"http race http://192.0.2.1/ --at 1", 1, "not an address of this machine's loopback", "--yes-i-run-this-server"},
 		{"http race http://127.0.0.1:1/", 1, "connection refused", "nothing listens there"},
+		{"decode --link wifi", 2, "auto|null|loop|ethernet|raw|sll|sll2", ""},
+		{"decode a.txt b.txt", 2, `unexpected argument "b.txt"`, ""},
 		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
@@ -359,7 +361,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"read", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke"}, args):
+	case slices.Contains([]string{"read", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
@@ -389,6 +391,11 @@ func example(t *testing.T, line string) {
 	}
 	run := kax(mode, strings.Fields(string(words))...)
 	run.Dir = t.TempDir() // for the files it writes
+	if strings.HasPrefix(args, "decode ") {
+		if err := os.WriteFile(filepath.Join(run.Dir, "packet.txt"), []byte(aSYN), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if strings.Contains(line, "demo.pcapng") && strings.HasPrefix(args, "read ") {
 		file, _ := recorded(t)
 		run.Dir = filepath.Dir(file)

@@ -72,6 +72,44 @@ func ether(kind uint16, payload []byte, tags string) []byte {
 	return join(unhex("020000000002 020000000001"), unhex(tags), binary.BigEndian.AppendUint16(nil, kind), payload)
 }
 
+// back is a segment from port 80.
+func back(port, flags uint16, seq, ack uint32, data string) []byte {
+	return raw(inTCP(80, flags, "", data, put16(2, port), put32(4, seq), put32(8, ack)), true)
+}
+
+func there(port, flags uint16, seq, ack uint32, data string) []byte {
+	return raw(inTCP(port, flags, "", data, put32(4, seq), put32(8, ack)), false)
+}
+
+func put32(at int, v uint32) func([]byte) {
+	return func(b []byte) { put16(at, uint16(v>>16))(b); put16(at+2, uint16(v))(b) }
+}
+
+func raw(segment []byte, reversed bool) []byte {
+	if reversed {
+		return inIPv4("", segment, put8(15, 2), put8(19, 1))
+	}
+	return inIPv4("", segment)
+}
+
+// talk is a connection with a probe, another on the same ports that is refused,
+// and one that is met midway.
+func talk() [][]byte {
+	return [][]byte{
+		there(40000, 0x02, 100, 0, ""),
+		back(40000, 0x12, 500, 101, ""),
+		there(40000, 0x10, 101, 501, ""),
+		there(40000, 0x18, 101, 501, "hello"),
+		back(40000, 0x10, 501, 106, ""),
+		there(40000, 0x10, 105, 501, ""),
+		there(40000, 0x11, 106, 501, ""),
+		back(40000, 0x11, 501, 107, ""),
+		there(40000, 0x02, 9000, 0, ""),
+		back(40000, 0x14, 0, 9001, ""),
+		back(40001, 0x18, 77, 88, "first seen"),
+	}
+}
+
 // tcpOptions are one or more of each kind that Wireshark knows, and what is wrong
 // with some.
 var tcpOptions = []string{
@@ -162,6 +200,7 @@ func handmade() map[wire.Link][][]byte {
 		ether(0x86dd, inIPv6(44, join(unhex("0600 0018 00000008"), whole[24:])), ""),
 		ether(0x800, inIPv4("", whole[24:], put16(6, 0x2003), put16(4, 9)), ""),
 	)
+	frames[wire.Raw] = talk()
 	for link, heads := range map[wire.Link][]string{
 		wire.Null: {"02000000", "00000002", "63000000"},
 		wire.Loop: {"00000002", "00000063"},

@@ -7,8 +7,18 @@ import (
 )
 
 // Guess says how a frame of unknown origin begins, and what shows it. Without
-// any sign it is taken for Ethernet, and ok is false.
-func Guess(frame []byte) (link wire.Link, why string, ok bool) {
+// any sign it is taken for Ethernet, and sure is false.
+func Guess(frame []byte) (link wire.Link, why string, sure bool) {
+	kind, isEthernet := "", false
+	if len(frame) >= 14 {
+		n := uint16(frame[12])<<8 | uint16(frame[13])
+		kind, isEthernet = etherTypes[n], n == 0x0800 || n == 0x86dd
+	}
+	typed := fmt.Sprintf("bytes 12 and 13 are the EtherType of %s", kind)
+	// An address of Ethernet may look like the beginning of anything.
+	if isEthernet && isIP(frame[14:]) {
+		return wire.Ethernet, typed + ", and an IP header follows", true
+	}
 	for _, g := range []struct {
 		link wire.Link
 		ip   int // where the IP packet begins
@@ -16,26 +26,23 @@ func Guess(frame []byte) (link wire.Link, why string, ok bool) {
 	}{
 		{wire.Raw, 0, "it begins with an IP header"},
 		{wire.Null, 4, "its first 4 bytes are an address family, and an IP header follows"},
-		{wire.Loop, 4, "its first 4 bytes are an address family, and an IP header follows"},
-		{wire.SLL2, 20, "an IP header follows 20 bytes of a cooked header"},
-		{wire.SLL, 16, "an IP header follows 16 bytes of a cooked header"},
+		{wire.SLL2, 20, "an IP header follows the 20 bytes of a cooked header"},
+		{wire.SLL, 16, "an IP header follows the 16 bytes of a cooked header"},
 	} {
 		if beginsWith(g.link, frame) && isIP(frame[g.ip:]) {
 			return g.link, g.why, true
 		}
 	}
-	if len(frame) >= 14 {
-		if kind := uint16(frame[12])<<8 | uint16(frame[13]); etherTypes[kind] != "" {
-			return wire.Ethernet, fmt.Sprintf("bytes 12 and 13 are the EtherType of %s", etherTypes[kind]), true
-		}
+	if kind != "" {
+		return wire.Ethernet, typed, true
 	}
-	return wire.Ethernet, "nothing in it says otherwise", false
+	return wire.Ethernet, "nothing shows that it is anything else", false
 }
 
 // beginsWith reports whether a frame may begin with a header of link.
 func beginsWith(link wire.Link, b []byte) bool {
 	switch link {
-	case wire.Null, wire.Loop:
+	case wire.Null:
 		if len(b) < 4 {
 			return false
 		}

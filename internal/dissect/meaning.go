@@ -40,6 +40,9 @@ func (d *dissector) meaning() []string {
 	if carries {
 		out = append(out, fmt.Sprintf("%s of data, %s%s.", count(s.length, "byte"), from, d.carried()))
 	}
+	if len(out) == 0 {
+		out = append(out, "No ACK flag: a segment of an open connection has it (RFC 9293 section 3.1), and no other flag here explains the lack.")
+	}
 	if s.window == 0 && s.flags&wire.ACK != 0 && s.flags&(wire.RST|wire.FIN) == 0 {
 		out = append(out, fmt.Sprintf("Its window is closed: port %d takes no data until it opens it again.", s.sport))
 	}

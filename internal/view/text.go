@@ -49,6 +49,8 @@ func (v *text) record(r timeline.Record, l lines) error {
 		v.opts.plan(b, r.Plan)
 	case r.Death != nil:
 		v.opts.death(b, r.Death)
+	case r.Packet != nil:
+		v.opts.packet(b, r.Packet)
 	case r.Exchange != nil:
 		v.exchanges = append(v.exchanges, *r.Exchange)
 	case r.Conn != nil:
