@@ -42,8 +42,9 @@ var allowed = map[string]struct {
 		"runs experiments; whoever shows the records is not its business"},
 	"internal/cli": {[]string{"internal/dissect", "internal/hexdump", "internal/wire", "internal/observe", "internal/known", "internal/sockets", "internal/lab", "internal/view", "internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/times", "tcpka", "httpka"},
 		"the command tree, which puts it all together"},
-	"docs/performance": {nil, "measures commands from outside"},
-	"cmd/kax":          {[]string{"internal/cli"}, "main and nothing else"},
+	"docs/performance":          {nil, "measures commands from outside"},
+	"docs/performance/generate": {[]string{"internal/capture", "internal/wire"}, "makes the capture that is measured with"},
+	"cmd/kax":                   {[]string{"internal/cli"}, "main and nothing else"},
 }
 
 // only says which packages may know an outside module.
