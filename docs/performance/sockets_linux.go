@@ -1,6 +1,3 @@
-// Command performance opens established TCP connections over loopback, runs
-// commands beside them, and says what these took. docs/performance.md says what
-// for.
 package main
 
 import (
@@ -14,29 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 )
 
 const (
-	rounds = 10
+	socketRounds = 10
 	// perHolder is how many sockets a process holds: below the usual limit of
 	// descriptors, and the number of ports to dial from.
 	perHolder = 16000
 )
-
-func main() {
-	err := errors.New("usage: performance SOCKETS 'COMMAND ARG...'")
-	if len(os.Args) == 3 && os.Args[1] == "hold" {
-		err = hold(os.Args[2])
-	} else if len(os.Args) > 2 {
-		err = measure(os.Args[1], os.Args[2:])
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "performance:", err)
-		os.Exit(1)
-	}
-}
 
 // hold keeps so many sockets open until stdin ends.
 func hold(number string) error {
@@ -65,7 +47,9 @@ func hold(number string) error {
 	return err
 }
 
-func measure(number string, commands []string) error {
+// measureSockets opens established connections over loopback, and runs commands
+// beside them.
+func measureSockets(number string, commands []string) error {
 	n, err := strconv.Atoi(number)
 	if err != nil {
 		return err
@@ -77,21 +61,18 @@ func measure(number string, commands []string) error {
 		}
 		defer end()
 	}
-	took := make([][]time.Duration, len(commands))
-	peak := make([]int64, len(commands))
-	for range rounds { // in turn: what disturbs one disturbs all
-		for i, c := range commands {
-			d, rss, err := once(strings.Fields(c))
-			if err != nil {
-				return fmt.Errorf("%s: %w", c, err)
-			}
-			took[i], peak[i] = append(took[i], d), max(peak[i], rss)
-		}
+	var args [][]string
+	for _, c := range commands {
+		args = append(args, strings.Fields(c))
 	}
-	for i, c := range commands {
-		slices.Sort(took[i])
-		fmt.Printf("median %4d ms, %4d to %4d, %3d MiB at most: %s\n", took[i][rounds/2].Milliseconds(),
-			took[i][0].Milliseconds(), took[i][rounds-1].Milliseconds(), peak[i]>>10, c)
+	took, err := inTurn(socketRounds, args)
+	if err != nil {
+		return err
+	}
+	fmt.Println("| command | median | range | memory at most |\n|---|---|---|---|")
+	for i, t := range took {
+		fmt.Printf("| `%s` | %d ms | %d–%d ms | %d MiB |\n", commands[i], t.median().Milliseconds(),
+			slices.Min(t.wall).Milliseconds(), slices.Max(t.wall).Milliseconds(), t.memory>>20)
 	}
 	return nil
 }
@@ -115,26 +96,4 @@ func holder(n int) (end func(), err error) {
 		return nil, fmt.Errorf("hold %d sockets: %w", n, errors.Join(err, cmd.Wait()))
 	}
 	return func() { _, _ = in.Close(), cmd.Wait() }, nil
-}
-
-// once runs a command into a file, and returns its time and peak of memory.
-func once(args []string) (time.Duration, int64, error) {
-	out, err := os.CreateTemp("", "performance-")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = os.Remove(out.Name()) }()
-	defer out.Close()
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return 0, 0, err
-	}
-	took := time.Since(start)
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0, 0, errors.New("no usage")
-	}
-	return took, usage.Maxrss, nil // KiB (getrusage(2))
 }

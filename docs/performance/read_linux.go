@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// measureRead reads a generated capture by kax and by others.
+func measureRead(kax string, rounds int) error {
+	dir, err := os.MkdirTemp("", "performance-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	short, long := filepath.Join(dir, "short.pcap"), filepath.Join(dir, "long.pcap")
+	for name, length := range map[string]int{short: 1, long: 10} {
+		cmd := exec.Command("go", "run", "./docs/performance/generate", "-length", strconv.Itoa(length), name)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("generate a capture, from the project's folder: %w", err)
+		}
+	}
+	commands := [][]string{
+		{kax, "read", "--summary", short},
+		{kax, "read", short},
+		{"tcpdump", "-r", short, "-w", "/dev/null"},
+		{"tcptrace", "-n", short},
+		{"capinfos", short},
+		{"tcpdump", "-n", "-r", short},
+		{"tshark", "-r", short, "-q", "-z", "conv,tcp"},
+		{"tshark", "-r", short, "-Y", "tcp.analysis.keep_alive"},
+	}
+	all, err := inTurn(rounds, commands)
+	if err != nil {
+		return err
+	}
+	fmt.Println("| command | median | × `kax read --summary` | × `kax read` | memory at most |\n|---|---|---|---|---|")
+	for i, t := range all {
+		fmt.Printf("| `%s` | %.2f s | %.2f | %.2f | %d MiB |\n", shown(commands[i], kax), t.median().Seconds(), t.over(all[0]), t.over(all[1]), t.memory>>20)
+	}
+	again := [][]string{{kax, "read", "--summary", long}}
+	tenfold, err := inTurn(min(rounds, 3), again)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nTen times as long, the same connections: %.2f s, %d MiB at most.\n", tenfold[0].median().Seconds(), tenfold[0].memory>>20)
+	return nil
+}
+
+// shown is a command as one would type it.
+func shown(args []string, kax string) string {
+	line := strings.Join(args, " ")
+	line = strings.Replace(line, kax+" ", "kax ", 1)
+	for _, arg := range args {
+		if filepath.IsAbs(arg) && strings.HasSuffix(arg, ".pcap") {
+			line = strings.Replace(line, arg, "FILE", 1)
+		}
+	}
+	return line
+}
