@@ -44,7 +44,7 @@ A dump may come from Wireshark (copied as hex and ASCII), tshark -x, tcpdump wit
 grouping. Several packets of one connection explain each other: sequence numbers
 count from its first.
 
-Where the first byte belongs is guessed from the bytes, and said; --link says it.`,
+How the frames begin is guessed from their bytes, and said; --link decides it.`,
 		Example: `  kax decode packet.txt
   kax decode packet.txt --link null
   kax decode packet.txt --json`,

@@ -65,6 +65,16 @@ func TestPass(t *testing.T) {
 	}
 }
 
+// A pass over a long file costs memory for its connections only.
+func TestPassAllocatesNothing(t *testing.T) {
+	var pass dissect.Pass
+	f := dissect.Frame{Link: wire.Raw, Data: there(40000, 0x18, 101, 501, "hello"), Length: 45}
+	pass.Next(f)
+	if n := testing.AllocsPerRun(100, func() { pass.Next(f) }); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
+
 func TestMeaning(t *testing.T) {
 	synWith := func(options string) []byte { return raw(inTCP(40000, 0x02, options, ""), false) }
 	for _, tt := range []struct {
@@ -125,7 +135,7 @@ func TestHTTP(t *testing.T) {
 	if l.Name != "http" || l.Offset != 40 || l.Length != len(p.Frame)-40-3 {
 		t.Errorf("%s at %d, %d bytes", l.Name, l.Offset, l.Length)
 	}
-	for _, data := range []string{"GET", "GET /", "GET / HTTP/1.1", "HTTP/1.1", "\r\n\r\n", "not HTTP at all\r\n"} {
+	for _, data := range []string{"GET", "GET /", "GET / HTTP/1.1", "HTTP/1.1", "\r\n\r\n", "not HTTP at all\r\n", "T / HTTP/1.1\r\n"} {
 		p := frames(wire.Raw, there(1, 0x18, 1, 2, data))[0]
 		if slices.ContainsFunc(p.Layers, func(l timeline.Layer) bool { return l.Name == "http" }) {
 			t.Errorf("%q is taken for HTTP", data)

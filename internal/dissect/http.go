@@ -9,9 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// Start lines (RFC 9112 sections 3 and 4), whole ones.
+// Start lines (RFC 9112 sections 3 and 4), whole ones. Only methods that are in
+// use count: a segment may begin in the middle of one.
 var (
-	requestLine  = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+) ([^ \r\n]+) (HTTP/[0-9]\.[0-9])\r?\n`)
+	requestLine = regexp.MustCompile(`^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|` +
+		`REPORT|SEARCH|NOTIFY|SUBSCRIBE|UNSUBSCRIBE|M-SEARCH|PURGE) ([^ \r\n]+) (HTTP/[0-9]\.[0-9])\r?\n`)
 	responseLine = regexp.MustCompile(`^(HTTP/[0-9]\.[0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n`)
 )
 

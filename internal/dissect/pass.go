@@ -43,12 +43,15 @@ func (p *Pass) Next(f Frame) Context {
 	p.last = f.Time
 
 	var s wire.Segment
-	if p.decoder.Decode(f.Link, f.Data, &s) != nil {
-		return c
+	err := wire.Decode(f.Link, f.Data, &s)
+	if errors.Is(err, wire.ErrFragment) {
+		if err = p.decoder.Decode(f.Link, f.Data, &s); err == nil {
+			first, whole, length := p.decoder.Datagram()
+			c.datagram = &datagram{first, slices.Clone(whole), length}
+		}
 	}
-	if errors.Is(wire.Decode(f.Link, f.Data, &s), wire.ErrFragment) {
-		first, whole, length := p.decoder.Datagram()
-		c.datagram = &datagram{first, slices.Clone(whole), length}
+	if err != nil {
+		return c
 	}
 	st, from := p.stream(&s)
 	c.Stream, c.Sender = st, from
