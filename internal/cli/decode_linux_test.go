@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"kax/internal/need"
 )
@@ -154,7 +155,7 @@ func TestDecodeEscapes(t *testing.T) {
 	frame := "45000000000040004006000001010101020202020bb80050000000010000000150180100" + "00000000" + hex.EncodeToString([]byte(payload))
 	for _, args := range [][]string{nil, {"--json"}} {
 		res := decoded(t, frame, args...)
-		if res.code != 0 || !strings.Contains(res.stdout, "Hypertext Transfer Protocol") || strings.ContainsAny(res.stdout, "\x1b\x07\u202e\u009b\x9b\r") {
+		if res.code != 0 || !strings.Contains(res.stdout, "Hypertext Transfer Protocol") || !utf8.ValidString(res.stdout) || strings.ContainsAny(res.stdout, "\x1b\x07\u202e\u009b\r") {
 			t.Errorf("%v: %q", args, res.stdout)
 		}
 	}

@@ -107,10 +107,9 @@ func octets(b []byte) string {
 func bits(value uint32, mask uint32, width int) string {
 	var b strings.Builder
 	for i := width - 1; i >= 0; i-- {
-		switch {
-		case mask>>i&1 == 0:
+		if mask>>i&1 == 0 {
 			b.WriteByte('.')
-		default:
+		} else {
 			b.WriteByte('0' + byte(value>>i&1))
 		}
 		if i%4 == 0 && i > 0 {

@@ -97,6 +97,7 @@ func TestMeaning(t *testing.T) {
 		{"urgent only", there(40000, 0x20, 1, 2, ""), "No ACK flag: a segment of an open connection has it (RFC 9293 section 3.1), and no other flag here explains the lack."},
 		{"cut", there(40000, 0x10, 1, 2, "")[:30], "The frame ends before its headers do."},
 		{"fragment", inIPv4("", inTCP(1, 0x10, "", ""), put16(6, 0x2000)), "A fragment of an IP packet: the TCP segment is there when all its fragments are."},
+		{"ipv6 fragment", inIPv6(44, join(unhex("0600 0001 00000007"), inTCP(1, 0x10, "", ""))), "A fragment of an IP packet: the TCP segment is there when all its fragments are."},
 		{"udp", inIPv4("", make([]byte, 8), put8(9, 17)), "No TCP segment."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

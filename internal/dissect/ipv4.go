@@ -32,7 +32,7 @@ var (
 	ecnNames = [4]string{
 		"Not ECN-Capable Transport", "ECN-Capable Transport codepoint '01'", "ECN-Capable Transport codepoint '10'", "Congestion Experienced",
 	}
-	ecnShort = [4]string{"Not-ECT", "ECT(1)", "ECT(0)", "CE"}
+	ecnShort = [4]string{"Not-ECT", "ECT(1)", "ECT(0)", "CE"} //nolint:misspell // RFC 3168's word
 )
 
 // services is how Wireshark sums up the byte of differentiated services.

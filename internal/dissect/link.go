@@ -243,11 +243,11 @@ func cookedType(kind uint16) string {
 func (d *dissector) address(to *timeline.Field, at, length int) {
 	n := min(length, 8)
 	b := d.frame[at : at+n]
-	switch {
-	case n == 0:
-	case n == 4:
+	switch n {
+	case 0:
+	case 4:
 		d.add(to, at, n, "Source: %s", netip.AddrFrom4([4]byte(b)))
-	case n == 6:
+	case 6:
 		d.add(to, at, n, "Source: %s", mac(b))
 	default:
 		d.add(to, at, n, "Source: %s", octets(b))

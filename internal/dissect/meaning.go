@@ -2,8 +2,10 @@ package dissect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"kax/internal/timeline"
 	"kax/internal/wire"
 )
 
@@ -51,20 +53,24 @@ func (d *dissector) meaning() []string {
 
 // noSegment says why there is nothing to say of TCP.
 func (d *dissector) noSegment() []string {
-	last := d.layers[len(d.layers)-1]
-	switch {
-	case last.Name == "cut":
+	switch d.layers[len(d.layers)-1].Name {
+	case "cut":
 		return []string{"The frame ends before its headers do."}
-	case last.Name == "data":
-		for _, l := range d.layers {
-			for _, f := range l.Fields {
-				if f.Text == "Protocol: TCP (6)" {
-					return []string{"A fragment of an IP packet: the TCP segment is there when all its fragments are."}
-				}
-			}
+	case "data":
+		if slices.ContainsFunc(d.layers, holdsTCP) {
+			return []string{"A fragment of an IP packet: the TCP segment is there when all its fragments are."}
 		}
 	}
 	return []string{"No TCP segment."}
+}
+
+// holdsTCP reports whether an IP header announces TCP, itself or in the header of
+// a fragment.
+func holdsTCP(l timeline.Layer) bool {
+	isTCP := func(f timeline.Field) bool {
+		return f.Text == "Protocol: TCP (6)" || f.Text == "Next header: TCP (6)"
+	}
+	return slices.ContainsFunc(l.Fields, func(f timeline.Field) bool { return isTCP(f) || slices.ContainsFunc(f.Fields, isTCP) })
 }
 
 // offered lists the options of a SYN.

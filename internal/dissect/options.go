@@ -254,7 +254,7 @@ func (o *option) accurateECN(at int, zeroFirst bool) {
 	if n%3 != 0 || n > 9 || n < 0 {
 		return
 	}
-	names, short := []string{"ECT(0)", "CE", "ECT(1)"}, []string{"EE0B", "ECEB", "EE1B"}
+	names, short := []string{"ECT(0)", "CE", "ECT(1)"}, []string{"EE0B", "ECEB", "EE1B"} //nolint:misspell // RFC 3168's word
 	order := 0
 	if !zeroFirst {
 		names[0], names[2], short[0], short[2], order = names[2], names[0], short[2], short[0], 1

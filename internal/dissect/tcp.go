@@ -12,7 +12,6 @@ import (
 // segment is what the meaning of a frame is told from.
 type segment struct {
 	is           bool
-	src, dst     string // with ports
 	sport, dport uint16
 	flags        wire.Flags
 	seq, ack     uint32 // relative, where a base is known
@@ -144,7 +143,7 @@ func (d *dissector) flags(l *timeline.Field, at int, word uint16) {
 	counts := value&2 == 0 && d.Stream != nil && d.Stream.countsMarks()
 	var set []string
 	for _, flag := range slices.Backward(flagNames) {
-		if value&flag.mask != 0 && !(counts && flag.mask&ecnBits != 0) {
+		if value&flag.mask != 0 && (!counts || flag.mask&ecnBits == 0) {
 			set = append(set, flag.short)
 		}
 	}
