@@ -27,9 +27,3 @@ type Packet struct {
 	Interface int       // where it was seen; 0 where that is not known
 	Link      wire.Link // how Data begins
 }
-
-// A Filter says which packets a live capture takes.
-type Filter struct {
-	Interface string // or empty, for every one that carries Ethernet frames
-	Port      uint16 // TCP, either end
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -18,17 +19,29 @@ import (
 // The ring that the kernel writes packets into. Version 2 wakes its reader at
 // every packet; version 3 only when a block is full or its time is over, which
 // is too late for a timeline that is watched live.
-const (
-	frameSize  = 1 << 14
-	frameCount = 1 << 9
-	blockSize  = 1 << 16
-)
+type ring struct{ frame, count int }
+
+// blockSize is what the kernel allocates at a time: a whole number of frames.
+const blockSize = 1 << 17
+
+// ringFor has frames with room for their own header and for what a filter cuts
+// packets to, and as many of them as the traffic that it expects needs.
+func ringFor(snap int) ring {
+	switch {
+	case snap == 0: // of own connections
+		return ring{1 << 14, 1 << 9}
+	case snap <= SnapHeads:
+		return ring{1 << 12, 1 << 13}
+	}
+	return ring{1 << 17, 1 << 9}
+}
 
 // Live captures by a packet socket (packet(7)), from one interface or from all
 // that carry Ethernet frames.
 type Live struct {
 	fd      int
-	ring    []byte
+	memory  []byte
+	ring    ring
 	next    int  // frame that the kernel fills next
 	held    bool // the frame before it is still the caller's
 	dropped int
@@ -56,8 +69,8 @@ func (l *Live) Start(f Filter) error {
 		if err != nil {
 			return fmt.Errorf("capture on %s: %w", name, err)
 		}
-		if !Ethernet(name) {
-			return fmt.Errorf("capture on %s: %w: it carries no Ethernet frames", name, errors.ErrUnsupported)
+		if kind, known := hardware(name); known && linkOf(kind) < 0 {
+			return fmt.Errorf("capture on %s: %w: frames of hardware type %d (linux/if_arp.h)", name, errors.ErrUnsupported, kind)
 		}
 		index = ifi.Index
 	}
@@ -65,9 +78,10 @@ func (l *Live) Start(f Filter) error {
 	if err != nil {
 		return fmt.Errorf("capture on %s: %w", name, err)
 	}
-	if err := l.setFilter(append(once(loopback), f.program()...)); err != nil {
+	if err := l.setFilter(f.program(loopback)); err != nil {
 		return fmt.Errorf("capture on %s: %w", name, err)
 	}
+	l.ring = ringFor(f.Snap)
 	if err := l.makeRing(); err != nil {
 		return fmt.Errorf("capture on %s: %w", name, err)
 	}
@@ -78,23 +92,32 @@ func (l *Live) Start(f Filter) error {
 	return nil
 }
 
-// Ethernet reports whether an interface carries Ethernet frames, as far as is
-// known: tunnels and the like do not (linux/if_arp.h).
-func Ethernet(name string) bool {
+// hardware is an interface's link-layer type (netdevice(7)), if that is known.
+func hardware(name string) (kind uint32, known bool) {
 	req, err := unix.NewIfreq(name)
 	if err != nil {
-		return true
+		return 0, false
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return true
+		return 0, false
 	}
 	defer unix.Close(fd)
 	if unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, req) != nil {
-		return true
+		return 0, false
 	}
-	hatype := req.Uint16() // sa_family of ifr_hwaddr (netdevice(7))
-	return hatype == arphrdEther || hatype == arphrdLoopback
+	return uint32(req.Uint16()), true // sa_family of ifr_hwaddr
+}
+
+// linkOf is how frames of a link-layer type begin, -1 where that is not known.
+func linkOf(kind uint32) int {
+	switch {
+	case slices.Contains(ethernetTypes, kind):
+		return int(wire.Ethernet)
+	case slices.Contains(bareTypes, kind):
+		return int(wire.Raw)
+	}
+	return -1
 }
 
 // loopbackIndex is lo's index, or 0 where there is none.
@@ -132,17 +155,17 @@ func (l *Live) makeRing() error {
 		return fmt.Errorf("PACKET_VERSION: %w", err)
 	}
 	req := unix.TpacketReq{
-		Block_size: blockSize, Block_nr: frameSize * frameCount / blockSize,
-		Frame_size: frameSize, Frame_nr: frameCount,
+		Block_size: blockSize, Block_nr: uint32(l.ring.frame * l.ring.count / blockSize),
+		Frame_size: uint32(l.ring.frame), Frame_nr: uint32(l.ring.count),
 	}
 	if err := unix.SetsockoptTpacketReq(l.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return fmt.Errorf("PACKET_RX_RING: %w", err)
 	}
-	ring, err := unix.Mmap(l.fd, 0, frameSize*frameCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := unix.Mmap(l.fd, 0, l.ring.frame*l.ring.count, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map the ring: %w", err)
 	}
-	l.ring = ring
+	l.memory = memory
 	return nil
 }
 
@@ -167,17 +190,17 @@ func (l *Live) Next(wait time.Duration) (Packet, bool, error) {
 			return Packet{}, false, nil
 		}
 	}
-	start := l.next*frameSize + int(h.Mac)
+	start := l.next*l.ring.frame + int(h.Mac)
 	// The address stands behind the aligned header (TPACKET2_HDRLEN).
-	from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&l.ring[l.next*frameSize+tpacketAlign(int(unsafe.Sizeof(*h)))]))
+	from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&l.memory[l.next*l.ring.frame+tpacketAlign(int(unsafe.Sizeof(*h)))]))
 	p := Packet{
 		Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
-		Data:      l.ring[start : start+int(h.Snaplen)],
+		Data:      l.memory[start : start+int(h.Snaplen)],
 		Length:    int(h.Len),
 		Interface: int(from.Ifindex),
-		Link:      wire.Ethernet,
+		Link:      wire.Link(linkOf(uint32(from.Hatype))), // the filter takes no other
 	}
-	l.next = (l.next + 1) % frameCount
+	l.next = (l.next + 1) % l.ring.count
 	l.held = true
 	return p, true, nil
 }
@@ -188,14 +211,14 @@ func tpacketAlign(n int) int { return (n + unix.TPACKET_ALIGNMENT - 1) &^ (unix.
 // release gives the caller's frame back to the kernel.
 func (l *Live) release() {
 	if l.held {
-		h := l.frame((l.next + frameCount - 1) % frameCount)
+		h := l.frame((l.next + l.ring.count - 1) % l.ring.count)
 		atomic.StoreUint32(&h.Status, unix.TP_STATUS_KERNEL)
 		l.held = false
 	}
 }
 
 func (l *Live) frame(i int) *unix.Tpacket2Hdr {
-	return (*unix.Tpacket2Hdr)(unsafe.Pointer(&l.ring[i*frameSize]))
+	return (*unix.Tpacket2Hdr)(unsafe.Pointer(&l.memory[i*l.ring.frame]))
 }
 
 // Dropped returns how many matching packets the kernel had no room for.
@@ -212,9 +235,9 @@ func (l *Live) Dropped() (int, error) {
 // Close ends the capture. No packet may be in use.
 func (l *Live) Close() error {
 	var errs []error
-	if l.ring != nil {
-		errs = append(errs, unix.Munmap(l.ring))
-		l.ring = nil
+	if l.memory != nil {
+		errs = append(errs, unix.Munmap(l.memory))
+		l.memory = nil
 	}
 	return errors.Join(append(errs, unix.Close(l.fd))...)
 }

@@ -28,6 +28,3 @@ func (*Live) Dropped() (int, error) { return 0, errors.ErrUnsupported }
 
 // Close is Linux's.
 func (*Live) Close() error { return errors.ErrUnsupported }
-
-// Ethernet is Linux's: elsewhere nothing is captured.
-func Ethernet(string) bool { return true }

@@ -173,7 +173,7 @@ func start(iface string, port uint16) (*capture.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := live.Start(capture.Filter{Interface: iface, Port: port}); err != nil {
+	if err := live.Start(capture.Filter{Interface: iface, Ports: []uint16{port}}); err != nil {
 		live.Close()
 		return nil, err
 	}

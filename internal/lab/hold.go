@@ -95,10 +95,6 @@ func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conn
 		if err != nil {
 			return conns, k, err // names the address
 		}
-		if err := s.sees(addrPort(c.LocalAddr()).Addr()); err != nil {
-			c.Close()
-			return conns, k, err
-		}
 		s.own(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
 		tcp := c.(*net.TCPConn)
 		if c, err = s.watch(c, true); err != nil {

@@ -80,7 +80,11 @@ func openStage(env Env, port uint16) (*stage, error) {
 		s.writer = w
 	}
 	if live, ok := env.Packets.(*capture.Live); ok {
-		if err := live.Start(capture.Filter{Interface: env.On, Port: port}); err != nil {
+		f := capture.Filter{Interface: env.On}
+		if port != 0 {
+			f.Ports = []uint16{port}
+		}
+		if err := live.Start(f); err != nil {
 			return nil, errors.Join(err, s.closeWriter())
 		}
 	}
@@ -145,27 +149,6 @@ func (s *stage) closeWriter() error {
 // step opens a part of the experiment.
 func (s *stage) step(name, format string, args ...any) {
 	s.merge.Now(func(at time.Time) { s.tracker.Step(at, name, fmt.Sprintf(format, args...)) })
-}
-
-// sees reports whether the packets of a connection from a local address can be
-// captured: those of a tunnel are no Ethernet frames.
-func (s *stage) sees(local netip.Addr) error {
-	if s.env.Source != timeline.AFPacket {
-		return nil
-	}
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil // what is not known is no reason
-	}
-	for _, ifi := range all {
-		addrs, _ := ifi.Addrs()
-		for _, a := range addrs {
-			if n, ok := a.(*net.IPNet); ok && n.IP.Equal(local.AsSlice()) && !capture.Ethernet(ifi.Name) {
-				return fmt.Errorf("capture on %s: %w: it carries no Ethernet frames", ifi.Name, errors.ErrUnsupported)
-			}
-		}
-	}
-	return nil
 }
 
 // own makes a connection part of the experiment. Whoever else uses the server

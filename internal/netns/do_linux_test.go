@@ -141,7 +141,7 @@ func TestProbesCountedAndCaptured(t *testing.T) {
 		}
 		defer live.Close()
 		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-		if err := live.Start(capture.Filter{Interface: "lo", Port: port}); err != nil {
+		if err := live.Start(capture.Filter{Interface: "lo", Ports: []uint16{port}}); err != nil {
 			return err
 		}
 		if n, err := Counter("TcpExt", "TCPKeepAlive"); err != nil || n != 0 {

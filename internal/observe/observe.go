@@ -19,8 +19,11 @@ type Observer struct {
 	Header timeline.Header // without Started: that is the first segment's time
 	timeline.Observing
 	Match func(a, b netip.AddrPort) bool // which connections; nil is all
+	Live  bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see Once
+	Each  bool                           // with Live: on whichever interface
 	Emit  func(timeline.Record)
 
+	once    Once
 	tracker *timeline.Tracker
 	number  int
 	decoder wire.Decoder
@@ -28,11 +31,22 @@ type Observer struct {
 	foreign error // of the first packet whose link type is not known
 }
 
-// Packet takes a packet, and keeps nothing of it.
-func (o *Observer) Packet(p *capture.Packet) {
-	o.number++
+// Packet takes a packet, and keeps nothing of it. It reports whether the packet
+// has got a number.
+func (o *Observer) Packet(p *capture.Packet) bool {
 	err := o.decoder.Decode(p.Link, p.Data, &o.segment)
+	if o.Live {
+		switch {
+		case errors.Is(err, wire.ErrFragment): // of a packet to come
+		case err != nil, o.Match != nil && !o.Match(o.segment.Src, o.segment.Dst):
+			return false
+		case !o.Each && !o.once.First(p.Interface, p.Time, o.segment.Src, o.segment.Dst):
+			return false
+		}
+	}
+	o.number++
 	o.track(p.Time, p.Link, &o.segment, err)
+	return true
 }
 
 // track takes what the present packet holds, or why that is no segment.

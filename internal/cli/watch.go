@@ -1,0 +1,288 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kax/internal/capture"
+	"kax/internal/observe"
+	"kax/internal/timeline"
+	"kax/internal/view"
+)
+
+type watchFlags struct {
+	out     outputFlags
+	filter  capture.Filter
+	hosts   []string
+	ports   []uint
+	count   int
+	conn    int
+	write   string
+	tcpdump bool
+}
+
+func (a *app) watchCmd() *cobra.Command {
+	var f watchFlags
+	cmd := &cobra.Command{
+		Use:   "watch",
+		Short: "live: the timeline of every matching connection of this machine",
+		Long: `Shows the connections of this machine as kax demo shows its own, live: TCP with
+its keepalive probes on the left, HTTP/1 requests on the right. Runs until ^C,
+--for or -c; then it sums up. Packets take CAP_NET_RAW, which is given up once
+the capture has begun; or a tcpdump captures, and kax read shows it:
+
+  sudo tcpdump -U -w - tcp port 80 | kax read -
+
+With several --host and --port a connection matches if one end has one of the
+hosts, and one end one of the ports. On all interfaces at once (without -i) a
+packet that passes several of them, as a bridge and what is behind it, is shown
+once: each direction of a connection is taken from the interface where it was
+seen first.
+
+Without -w packets are cut to 3.5 KiB, which is enough for headers and nearly all
+HTTP heads. An SSH connection that kax is used over is left out.`,
+		Example: `  kax watch --for 1s
+  kax watch -i lo --port 80 --port 8080 --for 1s
+  kax watch --host 127.0.0.1 --list -c 20 --for 1s
+  kax watch --only probe,probe-answer --for 1s
+  kax watch -w watched.pcapng --summary --for 1s
+  kax watch --port 80 --tcpdump`,
+		Args: noExpression,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error { return a.watch(cmd, f) }),
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&f.filter.Interface, "interface", "i", "", "watch this `interface` only")
+	fs.UintSliceVar(&f.ports, "port", nil, "only connections with this `port`; may be repeated")
+	fs.StringSliceVar(&f.hosts, "host", nil, "only connections with this `address` or name; may be repeated")
+	fs.VarP(number(&f.count, 1), "count", "c", "stop after so many packets")
+	fs.Var(number(&f.conn, 1), "conn", "only the connection with this number")
+	fs.StringVarP(&f.write, "write", "w", "", "write the packets to a pcapng `file`")
+	fs.BoolVar(&f.tcpdump, "tcpdump", false, "print the tcpdump command for the same packets")
+	f.out.register(cmd)
+	return cmd
+}
+
+// noExpression refuses what tcpdump would take for a filter, and says how it is
+// said here.
+func noExpression(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("kax watch: unexpected argument %q", args[0])
+	var flags []string
+	words := strings.Fields(strings.Join(args, " "))
+	for i := 0; i+1 < len(words); i++ {
+		if words[i] == "port" || words[i] == "host" {
+			flags = append(flags, "--"+words[i]+" "+words[i+1])
+		}
+	}
+	if len(flags) == 0 {
+		return err
+	}
+	return withHint(err, "filters are flags here: kax watch %s", strings.Join(flags, " "))
+}
+
+func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
+	if err := f.out.check(); err != nil {
+		return err
+	}
+	if f.write == "-" {
+		return usage(errors.New("--write: stdout has the timeline; give a file"))
+	}
+	if err := f.complete(cmd.Context()); err != nil {
+		return err
+	}
+	if f.tcpdump {
+		_, err := fmt.Fprintln(a.stdout, tcpdumpLine(f.filter))
+		return err
+	}
+	if err := (&packetFlags{on: f.filter.Interface}).interfaceThere(); err != nil {
+		return err
+	}
+	live, err := capture.OpenLive()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return withHint(unable(err), "tcpdump -U -w - … | kax read - shows what another program captures")
+	}
+	if err != nil {
+		return withHint(unable(err), "this takes CAP_NET_RAW: sudo kax watch …; or sudo tcpdump -U -w - … | kax read -")
+	}
+	defer live.Close()
+	f.filter.Exclude, f.filter.Snap = ownSSH(), capture.SnapHeads
+	w := watching{live: live, count: f.count}
+	if f.write != "" {
+		f.filter.Snap = capture.SnapWhole
+		if w.file, err = capture.Create(f.write, "kax "+a.version, interfaceName); err != nil {
+			return err
+		}
+	}
+	err = live.Start(f.filter)
+	if err == nil {
+		err = capture.GiveUpPrivileges()
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = nil // a binary linked with C
+		}
+	}
+	if err != nil {
+		return errors.Join(err, w.closeFile())
+	}
+	on := "every interface"
+	if f.filter.Interface != "" {
+		on = f.filter.Interface
+	}
+	fmt.Fprintf(a.stderr, "kax: watching %s; ^C ends it\n", on)
+	if ends := f.filter.Exclude; len(ends) > 0 {
+		fmt.Fprintf(a.stderr, "kax: this terminal's own SSH connection, %v to %v, is left out\n", ends[0], ends[1])
+	}
+	return w.show(cmd.Context(), a, cmd, f)
+}
+
+// complete reads the flags that name hosts and ports.
+func (f *watchFlags) complete(ctx context.Context) error {
+	for _, p := range f.ports {
+		if p < 1 || p > 65535 {
+			return usage(fmt.Errorf("--port %d: must be from 1 to 65535", p))
+		}
+		f.filter.Ports = append(f.filter.Ports, uint16(p))
+	}
+	for _, name := range f.hosts {
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		if err != nil {
+			return withHint(fmt.Errorf("--host %s: %w", name, err), "an address works without a resolver, as in --host 192.0.2.1")
+		}
+		for _, a := range found {
+			if a = a.Unmap().WithZone(""); !slices.Contains(f.filter.Hosts, a) {
+				f.filter.Hosts = append(f.filter.Hosts, a)
+			}
+		}
+	}
+	return nil
+}
+
+func interfaceName(index int) string {
+	if i, err := net.InterfaceByIndex(index); err == nil {
+		return i.Name
+	}
+	return ""
+}
+
+// tcpdumpLine is the command that captures the packets of a filter.
+func tcpdumpLine(f capture.Filter) string {
+	on := f.Interface
+	if on == "" {
+		on = "any"
+	}
+	either := func(what string, of []string) string {
+		if len(of) == 0 {
+			return ""
+		}
+		text := what + " " + strings.Join(of, " or "+what+" ")
+		if len(of) > 1 {
+			text = "(" + text + ")"
+		}
+		return " and " + text
+	}
+	var hosts, ports []string
+	for _, h := range f.Hosts {
+		hosts = append(hosts, h.String())
+	}
+	for _, p := range f.Ports {
+		ports = append(ports, fmt.Sprint(p))
+	}
+	return fmt.Sprintf("tcpdump -i %s -n 'tcp%s%s'", on, either("port", ports), either("host", hosts))
+}
+
+// watching is one run of kax watch.
+type watching struct {
+	live  *capture.Live
+	file  *capture.Writer // or nil
+	count int
+}
+
+func (w *watching) closeFile() error {
+	if w.file == nil {
+		return nil
+	}
+	return w.file.Close()
+}
+
+// Times of a watch: how long it waits for a packet before it looks whether it is
+// to end, and how often a file is made complete for those who read it meanwhile.
+const (
+	watchWait  = 50 * time.Millisecond
+	flushEvery = 200 * time.Millisecond
+)
+
+// show makes the timeline until ctx ends, or enough has been seen.
+func (w *watching) show(ctx context.Context, a *app, cmd *cobra.Command, f watchFlags) error {
+	if f.out.stop > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, f.out.stop)
+		defer stop()
+	}
+	out := newSlowOutput(a.stdout, func(to io.Writer) view.View {
+		return view.OnlyConn(f.out.viewTo(to, a.stdout), f.conn)
+	})
+	on := f.filter.Interface
+	if on == "" {
+		on = "all"
+	}
+	o := observe.Observer{
+		Header: timeline.Header{
+			Version: a.version, Command: commandName(cmd), Source: timeline.AFPacket,
+			Settings: timeline.Settings{Interface: on},
+		},
+		Observing: timeline.Observing{NoEvents: f.out.summary},
+		Match:     f.filter.Match, Live: true, Each: f.filter.Interface != "",
+		Emit: out.record,
+	}
+	err := w.feed(ctx, &o, out.failed)
+	dropped, dropErr := w.live.Dropped()
+	o.Finish(dropped)
+	err = errors.Join(err, dropErr, out.end(), w.closeFile())
+	if errors.Is(err, errInterrupted) {
+		return nil // it runs until ^C
+	}
+	return err
+}
+
+// feed gives the observer every packet, and never waits for the output.
+func (w *watching) feed(ctx context.Context, o *observe.Observer, failed <-chan struct{}) error {
+	flushed := time.Now()
+	for n := 0; w.count == 0 || o.Packets() < w.count; n++ {
+		p, ok, err := w.live.Next(watchWait)
+		if err != nil {
+			return err
+		}
+		if ok && o.Packet(&p) && w.file != nil {
+			if err := w.file.Write(p); err != nil {
+				return err
+			}
+		}
+		if ok && n%256 != 0 { // a look at the clock for each packet would cost as much as it
+			continue
+		}
+		select {
+		case <-failed:
+			return nil // the output says why
+		default:
+		}
+		if ctx.Err() != nil {
+			return stopped(ctx)
+		}
+		if w.file != nil && time.Since(flushed) > flushEvery {
+			if err := w.file.Flush(); err != nil {
+				return err
+			}
+			flushed = time.Now()
+		}
+	}
+	return nil
+}
