@@ -45,7 +45,7 @@ func countBoth() error {
 	}
 	defer live.Close()
 	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	if err := live.Start(capture.Filter{Interface: "lo", Port: port}); err != nil {
+	if err := live.Start(capture.Filter{Interface: "lo", Ports: []uint16{port}}); err != nil {
 		return err
 	}
 	eager := tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 9}
