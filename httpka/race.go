@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -21,6 +22,7 @@ import (
 type Racer struct {
 	URL     string
 	TLS     *tls.Config   // for https
+	Header  http.Header   // sent with each request; Host and User-Agent too
 	At      time.Duration // the idle timeout
 	Span    time.Duration // how far before and after it
 	Step    time.Duration // from offset to offset
@@ -109,7 +111,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) (Shot, error) {
 	tr := &http.Transport{DialContext: r.Dial, TLSClientConfig: r.TLS, DisableCompression: true}
 	defer tr.CloseIdleConnections()
-	if err := ask(ctx, tr, http.MethodGet, r.URL); err != nil {
+	if err := r.ask(ctx, tr, http.MethodGet); err != nil {
 		return Shot{}, fmt.Errorf("the first request: %w", err)
 	}
 	idle := time.Now()
@@ -121,7 +123,7 @@ func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) 
 	traced, cancel := context.WithTimeout(traced, firstAnswer)
 	defer cancel()
 	s := Shot{Method: method, Offset: time.Since(idle) - r.At}
-	err := ask(traced, tr, method, r.URL)
+	err := r.ask(traced, tr, method)
 	switch {
 	case ctx.Err() != nil:
 		return Shot{}, context.Cause(ctx)
@@ -138,16 +140,20 @@ func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) 
 }
 
 // ask sends a request and reads the response, which gives the connection back.
-func ask(ctx context.Context, tr *http.Transport, method, url string) error {
+func (r *Racer) ask(ctx context.Context, tr *http.Transport, method string) error {
 	var body io.Reader
 	if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 		body = strings.NewReader("x=1")
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	req, err := http.NewRequestWithContext(ctx, method, r.URL, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("User-Agent", "kax")
+	maps.Copy(req.Header, r.Header)
+	if host := r.Header.Get("Host"); host != "" {
+		req.Host = host // net/http takes it from there
+	}
 	resp, err := tr.RoundTrip(req)
 	if err != nil {
 		return err

@@ -75,16 +75,13 @@ after that time and --margin, else 3. It ends when that is known.`,
 
 // finder makes the httpka.IdleFinder that the flags ask for.
 func (f *idleFlags) finder(cmd *cobra.Command, url string) (httpka.IdleFinder, error) {
-	finder := httpka.IdleFinder{URL: url, Samples: f.samples, GiveUpAfter: f.giveUp, Header: http.Header{}}
+	finder := httpka.IdleFinder{URL: url, Samples: f.samples, GiveUpAfter: f.giveUp}
 	if !strings.Contains(url, "://") {
 		return finder, usage(fmt.Errorf("%q: must be a URL, as in http://127.0.0.1:3000/", url))
 	}
-	for _, h := range f.headers {
-		name, value, ok := strings.Cut(h, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" {
-			return finder, usage(fmt.Errorf("--header %q: must be 'Name: value'", h))
-		}
-		finder.Header.Add(name, strings.TrimSpace(value))
+	var err error
+	if finder.Header, err = headerOf(f.headers); err != nil {
+		return finder, err
 	}
 	if f.insecure {
 		finder.TLS = &tls.Config{InsecureSkipVerify: true} // what -k asks for
@@ -99,6 +96,20 @@ func (f *idleFlags) finder(cmd *cobra.Command, url string) (httpka.IdleFinder, e
 		return finder, usage(errors.New("--margin is for --longer-than"))
 	}
 	return finder, nil
+}
+
+// headerOf makes a header of lines as curl's -H takes them.
+func headerOf(lines []string) (http.Header, error) {
+	header := http.Header{}
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || !fieldName(name) || strings.ContainsFunc(value, control) {
+			return nil, usage(fmt.Errorf("-H %q: must be like 'Name: value'", line))
+		}
+		header.Add(name, value)
+	}
+	return header, nil
 }
 
 func (a *app) idle(cmd *cobra.Command, f idleFlags, url string) error {

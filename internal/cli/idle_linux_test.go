@@ -6,12 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -442,5 +444,57 @@ func TestRace(t *testing.T) {
 	text := run(t, kax(asIs, "http", "race", server.url+"/keep", "--at", "1s", "--trials", "1"))
 	if text.code != 0 || !strings.Contains(text.stdout, "\n    -5.0 ms") || !strings.Contains(text.stdout, "POST          21 sent: ") {
 		t.Errorf("%s", text)
+	}
+}
+
+// Each request of a race has the header that was asked for, the first on a
+// connection and the one at the edge, in both methods.
+func TestRaceHeader(t *testing.T) {
+	t.Parallel()
+	var with, posts, without atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Host != "there.test" || r.Header.Get("X-Test") != "yes" {
+			without.Add(1)
+			return
+		}
+		with.Add(1)
+		if r.Method == http.MethodPost {
+			posts.Add(1)
+		}
+	}))
+	defer server.Close()
+	res := run(t, kax(asIs, "http", "race", server.URL, "-H", "X-Test: yes", "-H", "Host: there.test",
+		"--at", "20ms", "--span", "1ms", "--step", "1ms", "--trials", "2"))
+	// 12 connections, and one that only looks.
+	if res.code != 0 || without.Load() != 0 || with.Load() < 25 || posts.Load() != 6 {
+		t.Errorf("%d with the headers, %d of them POST, %d without: %s", with.Load(), posts.Load(), without.Load(), res)
+	}
+	for _, bad := range []string{"none", "a b: c", "X: a\nb"} {
+		for _, command := range []string{"race", "idle"} {
+			if res := run(t, kax(asIs, "http", command, server.URL, "-H", bad)); res.code != exitUsage || !strings.Contains(res.stderr, "must be like 'Name: value'") {
+				t.Errorf("-H %q: %s", bad, res)
+			}
+		}
+	}
+}
+
+// What cannot be raced says so in one line, before the hundreds of connections.
+func TestRaceNot(t *testing.T) {
+	t.Parallel()
+	http2 := prints(t, exec.Command(need.Tool(t, "node"), "-e", `
+const s = require('http2').createServer()
+s.listen(0, '127.0.0.1', () => console.log(s.address().port))`))
+	for name, tc := range map[string]struct{ url, says string }{
+		"HTTP/2":   {"http://127.0.0.1:" + http2, "HTTP/2 only"},
+		"HTTP/1.0": {"http://127.0.0.1:" + oldServer(t) + "/keep", "HTTP/1.0 without keep-alive"},
+		"nobody":   {"http://127.0.0.1:" + freePort(t), "connection refused"},
+		"no name":  {"http://nowhere.invalid/", "nowhere.invalid"},
+		"TLS":      {startServer(t, "--tls").url, "certificate"},
+	} {
+		res := run(t, kax(asIs, "http", "race", tc.url, "--at", "1s"))
+		first, _, _ := strings.Cut(res.stderr, "\n")
+		if res.code != exitFailed || !strings.Contains(first, tc.says) || strings.Contains(res.stderr, `\x`) {
+			t.Errorf("%s: %s", name, res)
+		}
 	}
 }

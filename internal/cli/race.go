@@ -26,6 +26,7 @@ type raceFlags struct {
 	trials   int
 	mine     bool
 	insecure bool
+	headers  []string
 	json     bool
 	color    string
 }
@@ -39,7 +40,8 @@ func (a *app) raceCmd() *cobra.Command {
 --at. Then it opens many connections, lets each be idle for just that long, a few
 milliseconds less or more, and sends a GET or a POST by Go's HTTP client. A
 request that meets the server's goodbye is lost: a GET the client sends again by
-itself, a POST it may not (RFC 9110 section 9.2.2), and fails.
+itself, a POST it may not (RFC 9110 section 9.2.2), and fails; unless not a byte of
+it had been written yet, when that is sent again too.
 
 POST is sent for real, and there are hundreds of connections: only a server of
 this machine is asked, unless --yes-i-run-this-server.`,
@@ -55,6 +57,7 @@ this machine is asked, unless --yes-i-run-this-server.`,
 	fs.Var(number(&f.trials, 1), "trials", "requests at each offset, of each method")
 	fs.BoolVar(&f.mine, "yes-i-run-this-server", false, "ask a server that is not on this machine")
 	fs.BoolVarP(&f.insecure, "insecure", "k", false, "take any certificate")
+	fs.StringArrayVarP(&f.headers, "header", "H", nil, "send this header, as in `'Name: value'`")
 	registerShown(cmd, &f.json, &f.color)
 	return cmd
 }
@@ -76,6 +79,10 @@ func (a *app) race(cmd *cobra.Command, f raceFlags, url string) error {
 	if n := steps * f.trials * len(methods); n > mostRaced {
 		return usage(fmt.Errorf("%d connections: at most %d; a larger --step or fewer --trials make less", n, mostRaced))
 	}
+	header, err := headerOf(f.headers)
+	if err != nil {
+		return err
+	}
 	dialer := &net.Dialer{KeepAlive: -1}
 	if !f.mine {
 		dialer.Control = onLoopback
@@ -89,21 +96,24 @@ func (a *app) race(cmd *cobra.Command, f raceFlags, url string) error {
 	if f.json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	err := v.Record(a.header("http race", timeline.Settings{Server: url}))
-	if err != nil {
+	if err := v.Record(a.header("http race", timeline.Settings{Server: url})); err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	if f.at == 0 {
-		if f.at, err = a.raceAt(ctx, url, config, dialer.DialContext); err != nil {
-			return err
+	finder := httpka.IdleFinder{URL: url, TLS: config, Header: header, Dial: dialer.DialContext}
+	if f.at > 0 {
+		// One look at the server, which says of what cannot be raced why.
+		finder.Samples, finder.Enough = 1, time.Millisecond
+		if _, err := finder.Find(ctx); err != nil && !errors.Is(err, errInterrupted) {
+			return raceHint(err)
 		}
-		if f.at <= f.span {
-			return fmt.Errorf("the idle timeout is %v: --span must be less", f.at)
-		}
+	} else if f.at, err = a.raceAt(ctx, finder); err != nil {
+		return err
+	} else if f.at <= f.span {
+		return fmt.Errorf("the idle timeout is %v: --span must be less", f.at)
 	}
 	racer := httpka.Racer{
-		URL: url, TLS: config, At: f.at, Span: f.span, Step: f.step, Trials: f.trials, Methods: methods, Dial: dialer.DialContext,
+		URL: url, TLS: config, Header: header, At: f.at, Span: f.span, Step: f.step, Trials: f.trials, Methods: methods, Dial: dialer.DialContext,
 	}
 	shots, err := racer.Run(ctx)
 	if err != nil && !errors.Is(err, errInterrupted) {
@@ -117,8 +127,7 @@ func (a *app) race(cmd *cobra.Command, f raceFlags, url string) error {
 }
 
 // raceAt measures.
-func (a *app) raceAt(ctx context.Context, url string, config *tls.Config, dial func(context.Context, string, string) (net.Conn, error)) (time.Duration, error) {
-	finder := httpka.IdleFinder{URL: url, TLS: config, Dial: dial}
+func (a *app) raceAt(ctx context.Context, finder httpka.IdleFinder) (time.Duration, error) {
 	p := a.newIdleProgress(finder)
 	finder.OnProgress = p.set
 	found, err := finder.Find(ctx)
@@ -127,9 +136,9 @@ func (a *app) raceAt(ctx context.Context, url string, config *tls.Config, dial f
 	case err != nil:
 		return 0, raceHint(err)
 	case found.How == httpka.IdleSilent:
-		return 0, fmt.Errorf("%s: idle connections are lost without a word: there is no goodbye to race", url)
+		return 0, fmt.Errorf("%s: idle connections are lost without a word: there is no goodbye to race", finder.URL)
 	case found.How == httpka.IdleNone:
-		return 0, fmt.Errorf("%s: no idle timeout found within %v", url, found.Waited.Round(time.Second))
+		return 0, fmt.Errorf("%s: no idle timeout found within %v", finder.URL, found.Waited.Round(time.Second))
 	}
 	return found.Timeout, nil
 }
