@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,112 +40,6 @@ func idle(t *testing.T, code int, args ...string) (*timeline.Idle, result) {
 	return parseOpen(t, res).idle, res
 }
 
-// freeNumber is a port that a server of another's can be told to take.
-func freeNumber(t *testing.T) int {
-	t.Helper()
-	n, err := strconv.Atoi(freePort(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// startForeign starts a server of another's, which runs in the foreground, and waits
-// until it listens.
-func startForeign(t *testing.T, port int, program string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(program, args...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-done
-	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		c, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c.Close()
-			return
-		}
-		select {
-		case <-done:
-			t.Fatalf("%s ended: %s", program, out.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen: %s", program, out.String())
-		}
-	}
-}
-
-func startNginx(t *testing.T, timeout time.Duration, certificate string) int {
-	t.Helper()
-	nginx := need.Tool(t, "nginx")
-	dir, port, tls := sharedDir(t), freeNumber(t), ""
-	if certificate != "" {
-		tls = "ssl_certificate " + certificate + "; ssl_certificate_key " + certificate + ";"
-		certificate = " ssl"
-	}
-	conf := write(t, dir, "nginx.conf", fmt.Sprintf(`
-daemon off; master_process off; pid %[1]s/pid; error_log stderr;
-events { worker_connections 512; }
-http {
-  access_log off; client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b;
-  fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-  keepalive_timeout %[3]ds %[3]ds;
-  server { listen 127.0.0.1:%[2]d%[4]s; %[5]s location / { return 200 "here"; } }
-}`, dir, port, int(timeout/time.Second), certificate, tls))
-	startForeign(t, port, nginx, "-p", dir, "-c", conf, "-e", "stderr")
-	return port
-}
-
-func startApache(t *testing.T, timeout time.Duration) int {
-	t.Helper()
-	apache := need.Tool(t, "apache2")
-	modules := "/usr/lib/apache2/modules"
-	dir, port := sharedDir(t), freeNumber(t)
-	write(t, dir, "index.html", "here")
-	conf := write(t, dir, "apache.conf", fmt.Sprintf(`
-ServerRoot %[1]s
-ServerName localhost
-Listen 127.0.0.1:%[2]d
-PidFile %[1]s/pid
-Mutex file:%[1]s
-DefaultRuntimeDir %[1]s
-ErrorLog /dev/stderr
-DocumentRoot %[1]s
-LoadModule mpm_event_module %[4]s/mod_mpm_event.so
-LoadModule authz_core_module %[4]s/mod_authz_core.so
-LoadModule dir_module %[4]s/mod_dir.so
-<IfModule unixd_module>
-User #65534
-Group #65534
-</IfModule>
-KeepAlive On
-KeepAliveTimeout %[3]d
-`, dir, port, int(timeout/time.Second), modules))
-	if _, err := os.Stat(modules + "/mod_unixd.so"); err == nil && os.Geteuid() == 0 {
-		text, _ := os.ReadFile(conf)
-		write(t, dir, filepath.Base(conf), strings.Replace(string(text), "LoadModule dir_module", "LoadModule unixd_module "+modules+"/mod_unixd.so\nLoadModule dir_module", 1))
-	}
-	startForeign(t, port, apache, "-f", conf, "-DFOREGROUND")
-	return port
-}
-
-func startNode(t *testing.T, timeout time.Duration) int {
-	t.Helper()
-	port := freeNumber(t)
-	startForeign(t, port, need.Tool(t, "node"), "-e", fmt.Sprintf(
-		`require('http').createServer({keepAliveTimeout: %d}, (q, r) => r.end('here')).listen(%d, '127.0.0.1')`, timeout.Milliseconds(), port))
-	return port
-}
-
 // nodeBuffer is what Node waits beyond the keepAliveTimeout that it announces: a
 // second, or server.keepAliveTimeoutBuffer (nodejs/node#59243). Before there was
 // that, it was a constant, and before that nothing; which of the two the version
@@ -176,26 +67,29 @@ func TestIdleServers(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name      string
-		start     func(t *testing.T) (scheme string, port int)
+		start     func(t *testing.T) (url string)
 		timeout   time.Duration
 		slack     func(t *testing.T, found, announced time.Duration) time.Duration // that the server adds by itself
 		announced string
 	}{
-		{"nginx", func(t *testing.T) (string, int) { return "http", startNginx(t, 2*time.Second, "") },
-			2 * time.Second, nil, "timeout=2"},
-		{"nginx behind TLS", func(t *testing.T) (string, int) {
-			return "https", startNginx(t, 3*time.Second, certificateFile(t))
+		{"nginx", func(t *testing.T) string {
+			return "http://127.0.0.1:" + nginx(t, "", "keepalive_timeout 2s 2s;")
+		}, 2 * time.Second, nil, "timeout=2"},
+		{"nginx behind TLS", func(t *testing.T) string {
+			return "https://127.0.0.1:" + nginx(t, "ssl", "keepalive_timeout 3s 3s; ssl_certificate DIR/cert.pem; ssl_certificate_key DIR/key.pem;")
 		}, 3 * time.Second, nil, "timeout=3"},
-		{"Apache", func(t *testing.T) (string, int) { return "http", startApache(t, 2*time.Second) },
-			2 * time.Second, nil, "timeout=2, max=100"},
-		{"Node", func(t *testing.T) (string, int) { return "http", startNode(t, 2*time.Second) },
-			2 * time.Second, nodeBuffer, "timeout=2"},
+		{"Apache", func(t *testing.T) string {
+			return "http://127.0.0.1:" + apache(t, "KeepAliveTimeout 2") + "/keep"
+		}, 2 * time.Second, nil, "timeout=2, max=100"},
+		{"Node", func(t *testing.T) string {
+			return "http://127.0.0.1:" + node(t, "{keepAliveTimeout: 2000}")
+		}, 2 * time.Second, nodeBuffer, "timeout=2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			scheme, port := tc.start(t)
+			url := tc.start(t)
 			begun := time.Now()
-			r, res := idle(t, 0, "-k", fmt.Sprintf("%s://127.0.0.1:%d/", scheme, port))
+			r, res := idle(t, 0, "-k", url)
 			var slack time.Duration
 			if tc.slack != nil {
 				slack = tc.slack(t, time.Duration(r.Timeout), tc.timeout)
@@ -212,34 +106,11 @@ func TestIdleServers(t *testing.T) {
 	}
 }
 
-// certificateFile holds a certificate and its key.
-func certificateFile(t *testing.T) string {
-	t.Helper()
-	openssl := need.Tool(t, "openssl")
-	dir := sharedDir(t)
-	out, err := exec.Command(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-		"-subj", "/CN=localhost", "-keyout", dir+"/key", "-out", dir+"/crt").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	var both []byte
-	for _, name := range []string{"key", "crt"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		both = append(both, text...)
-	}
-	return write(t, dir, "both", string(both))
-}
-
 // Python's http.server speaks HTTP/1.0 and closes after each response: there is
 // no timeout, and that is said.
 func TestIdlePython(t *testing.T) {
 	t.Parallel()
-	port := freeNumber(t)
-	startForeign(t, port, need.Tool(t, "python3"), "-m", "http.server", "--bind", "127.0.0.1", "--directory", t.TempDir(), fmt.Sprint(port))
-	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	url := "http://127.0.0.1:" + oldServer(t) + "/keep"
 	for code, args := range map[int][]string{exitFailed: nil, exitProblem: {"--longer-than", "1"}} {
 		res := run(t, kax(asIs, append([]string{"http", "idle", url}, args...)...))
 		if res.code != code || !strings.Contains(res.stderr, "HTTP/1.0 without keep-alive") || !strings.Contains(res.stderr, "no idle timeout") {

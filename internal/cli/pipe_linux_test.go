@@ -3,9 +3,11 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -215,4 +217,37 @@ func TestDialWaitingForACapture(t *testing.T) {
 		!strings.Contains(res.stderr, "standard input: no capture has begun") {
 		t.Error(res)
 	}
+}
+
+// What a tcpdump beside it captures carries the requests: each message stands at
+// the packet that the tcpdump saw.
+func TestRequestBesideACapture(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "tcpdump")
+	tcpdumpRoot(t)
+	if !inside(t) {
+		return
+	}
+	server := startServer(t)
+	u, err := url.Parse(server.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := kax(noRawAs, "http", "request", server.url+"/keep", server.url+"/close", "--requests", "3", "--pause", "1.3",
+		"--keepidle", "1", "--packets", "-", "--json")
+	pipe(t, tcpdumpOn(t, uint16(port)), cmd)
+	res := run(t, cmd)
+	rec := parse(t, res)
+	if got, want := whys(rec.asked), []string{"first", "", "server-close"}; res.code != exitOK ||
+		rec.header.Source != timeline.Pipe || rec.summary.Dropped != 0 || len(rec.conns) != 2 || !slices.Equal(got, want) {
+		t.Errorf("%q, want %q: %s", got, want, res)
+	}
+	if len(rec.kind("probe")) == 0 {
+		t.Errorf("no probe in a pause of 1.3 s: %s", res)
+	}
+	checkMessages(t, rec, 3, res)
 }

@@ -271,6 +271,13 @@ func TestRequestPackets(t *testing.T) {
 	if len(rec.kind("probe")) == 0 { // the first pause has one; the timer is lazy
 		t.Errorf("no probe: %s", res)
 	}
+	checkMessages(t, rec, 4, res)
+}
+
+// checkMessages demands so many requests and responses, each at the packet that
+// carries it.
+func checkMessages(t *testing.T, rec records, n int, res result) {
+	t.Helper()
 	at := map[int]*timeline.Event{}
 	for _, e := range rec.events {
 		if e.Lane == timeline.TCP {
@@ -279,7 +286,7 @@ func TestRequestPackets(t *testing.T) {
 	}
 	for _, kind := range []string{"request", "response"} {
 		found := rec.kind(kind)
-		if len(found) != 4 {
+		if len(found) != n {
 			t.Errorf("%d of kind %s: %s", len(found), kind, res)
 		}
 		for _, e := range found {
