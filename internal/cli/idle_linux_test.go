@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -131,6 +132,7 @@ func TestIdleNAT(t *testing.T) {
 	}{
 		{"dropped", nat.Options{Forget: 5 * time.Second}, []string{"--compare-keepalive"}, "nothing"},
 		{"leaky", nat.Options{Forget: 3 * time.Second, Leaky: true}, nil, "reset"},
+		{"TLS", nat.Options{Forget: 3 * time.Second}, []string{"-k"}, "nothing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -142,8 +144,12 @@ func TestIdleNAT(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer n.Close()
-			serveIn(t, n)
-			cmd := kax(asIs, append([]string{"http", "idle", "--json", "http://" + n.ServerAddr.String() + ":80/keep"}, tc.flags...)...)
+			scheme, secure := "http", slices.Contains(tc.flags, "-k")
+			if secure {
+				scheme = "https"
+			}
+			serveIn(t, n, secure)
+			cmd := kax(asIs, append([]string{"http", "idle", "--json", scheme + "://" + n.ServerAddr.String() + ":80/keep"}, tc.flags...)...)
 			var res result
 			if err := n.Client.Do(func() error { res = run(t, cmd); return nil }); err != nil {
 				t.Fatal(err)
@@ -157,7 +163,7 @@ func TestIdleNAT(t *testing.T) {
 			if most := tc.o.Forget * 5 / 2; time.Duration(r.Waited) > most+200*time.Millisecond {
 				t.Errorf("it took %v, more than 2.5 timeouts", time.Duration(r.Waited))
 			}
-			if len(tc.flags) > 0 && (r.Probed == nil || r.Probed.How != timeline.IdleNone ||
+			if slices.Contains(tc.flags, "--compare-keepalive") && (r.Probed == nil || r.Probed.How != timeline.IdleNone ||
 				time.Duration(r.Probed.AtLeast) < 2*tc.o.Forget || !strings.Contains(r.Probed.Effect, "keep")) {
 				t.Errorf("probes: %s", res)
 			}
@@ -166,7 +172,7 @@ func TestIdleNAT(t *testing.T) {
 }
 
 // serveIn runs a server that keeps its connections, behind the router.
-func serveIn(t *testing.T, n *nat.Net) {
+func serveIn(t *testing.T, n *nat.Net, secure bool) {
 	t.Helper()
 	var l net.Listener
 	err := n.Server.Do(func() (err error) {
@@ -176,7 +182,15 @@ func serveIn(t *testing.T, n *nat.Net) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httpka.NewServer(httpka.ServerConfig{})
+	var cfg httpka.ServerConfig
+	if secure {
+		cert, err := httpka.SelfSigned(n.ServerAddr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	srv := httpka.NewServer(cfg)
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close() })
 }
@@ -185,7 +199,7 @@ func serveIn(t *testing.T, n *nat.Net) {
 func TestIdleErrors(t *testing.T) {
 	t.Parallel()
 	mute := newPeer(t, "127.0.0.1:0")
-	tls, plain := startServer(t, "--tls"), startServer(t, "--max-requests", "1")
+	secure, plain := startServer(t, "--tls"), startServer(t, "--max-requests", "1")
 	for _, tc := range []struct {
 		args string
 		code int
@@ -194,13 +208,13 @@ func TestIdleErrors(t *testing.T) {
 		{"http://no.such.host.invalid/", 1, []string{"no.such.host.invalid", "hint: no such name"}},
 		{"http://127.0.0.1:1/", 1, []string{"connection refused", "hint: "}},
 		{"http://" + mute.addr + "/ --give-up-after 0.3", 1, []string{"no response within 300ms"}},
-		{tls.url + "/keep", 1, []string{"certificate", "hint: -k takes any"}},
-		{"http" + strings.TrimPrefix(tls.url, "https") + "/keep", 1, []string{"HTTP/1.0 without keep-alive"}}, // of the server's refusal
+		{secure.url + "/keep", 1, []string{"certificate", "hint: -k takes any"}},
+		{"http" + strings.TrimPrefix(secure.url, "https") + "/keep", 1, []string{"HTTP/1.0 without keep-alive"}}, // of the server's refusal
 		{"https" + strings.TrimPrefix(plain.url, "http") + "/keep", 1, []string{"TLS", "hint: does it speak TLS?"}},
 		{plain.url + "/keep", 1, []string{"Connection: close", "no idle timeout"}},
 		{plain.url + "/half", 1, []string{"closed inside a message"}},
-		{tls.url + "/keep -k --give-up-after 0.4", 1, []string{"no idle timeout found within 400ms", "hint: --give-up-after"}},
-		{tls.url + "/keep -k --longer-than 0.3 --margin 0.1", 0, nil},
+		{secure.url + "/keep -k --give-up-after 0.4", 1, []string{"no idle timeout found within 400ms", "hint: --give-up-after"}},
+		{secure.url + "/keep -k --longer-than 0.3 --margin 0.1", 0, nil},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			t.Parallel()

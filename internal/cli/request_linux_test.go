@@ -59,6 +59,8 @@ func TestRequestServers(t *testing.T) {
 			"--requests 8", []string{"first", reused, reused, "max-requests", reused, reused, "max-requests", reused}, "#2 had carried the 3 requests"},
 		{"Node, keepAliveTimeout", func(t *testing.T) string { return "http://127.0.0.1:" + node(t, "{keepAliveTimeout: 200}") + "/" },
 			"--requests 2 --pause 2.5", []string{"first", "server-fin"}, "the server closed #1 (FIN) after 1 request"},
+		{"Node, a reset while idle", func(t *testing.T) string { return "http://127.0.0.1:" + node(t, "{resetAfter: 200}") + "/" },
+			"--requests 3 --pause 0,0.9", []string{"first", reused, "server-rst"}, "the server reset #1 (RST) after 2 requests"},
 		{"Python", func(t *testing.T) string { return "http://127.0.0.1:" + oldServer(t) + "/keep" },
 			"--requests 3", []string{"first", "http/1.0", "http/1.0"}, "HTTP/1.0 without keep-alive on #2"},
 	} {
@@ -201,7 +203,7 @@ func TestRequestFailures(t *testing.T) {
 		{"http://" + endless.Addr().String() + "/ --timeout 0.3", "no end of the body within 300ms: 4 bytes of it came", "--timeout"},
 		{"https://" + secureAddr + "/keep", "certificate", "-k"},
 		{"https://" + plainAddr + "/keep", "does not look like a TLS handshake", "http://"},
-		{"http://" + plainAddr + "/half", "unexpected EOF", ""},
+		{"http://" + plainAddr + "/half", "the body broke off after 500 bytes: unexpected EOF", ""},
 		{"http://" + plainAddr + "/rst", "connection reset by peer", ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

@@ -152,6 +152,8 @@ func node(t *testing.T, settings string) (port string) {
 	return prints(t, exec.Command(need.Tool(t, "node"), "-e", `
 const s = require('http').createServer((req, res) => res.end('hello\n'))
 Object.assign(s, `+settings+`)
+// A setting that Node lacks: what resets connections a time after their first byte.
+s.on('connection', c => c.once('data', () => s.resetAfter && setTimeout(() => c.resetAndDestroy(), s.resetAfter)))
 s.listen(0, '127.0.0.1', () => console.log(s.address().port))`))
 }
 
