@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -245,7 +246,7 @@ func TestFileDamage(t *testing.T) {
 	p := n.enhanced(0, 0, written[0])
 	huge := capture.Packet{Data: make([]byte, capture.MaxPacket+1), Length: 1}
 	largest := capture.Packet{Time: written[0].Time, Data: make([]byte, capture.MaxPacket), Length: capture.MaxPacket, Link: wire.Ethernet}
-	manySections, manyInterfaces := n.section(), bytes.Repeat(n.iface(wire.Ethernet, 0), 1<<16+1)
+	manySections, manyInterfaces := n.section(), bytes.Repeat(n.iface(wire.Ethernet, 0), 1<<13+1)
 	for name, test := range map[string]struct {
 		input   []byte
 		packets int
@@ -287,8 +288,9 @@ func TestFileDamage(t *testing.T) {
 		"2 to the 64th":            {slices.Concat(begin, p, n.iface(1, 0, n.option(9, "\xc0"))), 1, block + len(p), "stamps of resolution 0xc0"},
 		"an offset beyond time":    {slices.Concat(begin, p, n.iface(1, 0, n.option(14, "\xff\xff\xff\xff\xff\xff\xff\x7f"))), 1, block + len(p), "stamps with an offset of 9223372036854775807 s"},
 		"a stamp beyond time":      {slices.Concat(begin, p, n.enhanced(0, 1<<63, written[0])), 1, block + len(p), "a packet of a time before 1970 or after 2241"},
+		"a stamp that wraps":       {slices.Concat(n.section(), n.iface(1, 0, n.option(9, "\x00"), n.option(14, "\x09\x00\x00\x00\x00\x00\x00\x00")), n.enhanced(0, 1<<64-1, written[0])), 0, 28 + 40, "a packet of a time before 1970"},
 		"a stamp before 1970":      {slices.Concat(n.section(), n.iface(1, 0, n.option(14, "\xff\xff\xff\xff\xff\xff\xff\xff")), n.enhanced(0, 999999, written[0])), 0, 28 + 32, "a packet of a time before 1970"},
-		"65537 interfaces":         {slices.Concat(manySections, manyInterfaces), 0, -1, ""},
+		"8193 interfaces":          {slices.Concat(manySections, manyInterfaces), 0, -1, ""},
 		"a pcapng that ends early": {begin[:block-5], 0, 28, "a block has 20 bytes, and 15 are there: unexpected EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -303,7 +305,7 @@ func TestFileDamage(t *testing.T) {
 				t.Errorf("%d packets, %v; want %d, %s", len(got), err, test.packets, test.want)
 			}
 			var damage *capture.DamageError
-			if name == "65537 interfaces" {
+			if name == "8193 interfaces" {
 				if !errors.As(err, &damage) || damage.Offset != int64(len(test.input)-20) {
 					t.Errorf("%v", err)
 				}
@@ -319,6 +321,20 @@ func TestFileDamage(t *testing.T) {
 	}
 }
 
+// Some KiB of gzip may be a lot of interfaces, each with a long name.
+func TestFileOfInterfaces(t *testing.T) {
+	n := ng{binary.LittleEndian}
+	one := n.iface(wire.Ethernet, 0, n.option(2, strings.Repeat("x", 2000)))
+	input := zip(t, append(n.section(), bytes.Repeat(one, 1<<16)...))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := read(bytes.NewReader(input))
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 || !strings.Contains(err.Error(), "more than 8192 interfaces") {
+		t.Errorf("%d bytes of memory for %d of input, %v", used, len(input), err)
+	}
+}
+
 // An input that cannot be read is not a damaged one.
 func TestFileReadError(t *testing.T) {
 	broken := errors.New("broken")
@@ -330,6 +346,15 @@ func TestFileReadError(t *testing.T) {
 				t.Errorf("%s, after %d bytes: %v", name, size, err)
 			}
 		}
+	}
+	dir := t.TempDir()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, _, err := read(f); err == nil || !strings.HasPrefix(err.Error(), "read x: ") || strings.Contains(err.Error(), dir) {
+		t.Errorf("a directory: %v", err)
 	}
 	if _, _, err := read(stuck{}); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a reader that reads nothing: %v", err)

@@ -98,7 +98,7 @@ func (r *Reader) read(f *File) error {
 			}
 			known = len(all)
 			r.mu.Lock()
-			r.interfaces = slices.Clone(all)
+			r.interfaces = all // what is in it does not change any more
 			r.mu.Unlock()
 		}
 		p.Data = slices.Clone(p.Data)
