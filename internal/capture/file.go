@@ -107,7 +107,7 @@ func (f *File) open() error {
 	}
 	const what = "the file header"
 	if start, err = f.in.peek(4); err != nil {
-		if err == io.EOF && len(start) == 0 {
+		if errors.Is(err, io.EOF) && len(start) == 0 {
 			return fmt.Errorf("it is empty: %w", io.ErrUnexpectedEOF)
 		}
 		return cut(0, what, len(start), pcapFileHeader, err)
@@ -161,7 +161,7 @@ func (f *File) Next(p *Packet) error {
 
 // explain says which file an error is about.
 func (f *File) explain(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	if read := (*readError)(nil); errors.As(err, &read) {

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -70,7 +71,7 @@ func (in *input) skip(n int64) error {
 // cut is the error for a piece of the file that begins at an offset and of which
 // only some bytes are there, because of err.
 func cut(at int64, what string, got, want int, err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return damage(at, "%s has %d bytes, and %d are there: %w", what, want, got, io.ErrUnexpectedEOF)
 	}
 	return &DamageError{Offset: at, Err: err}
@@ -85,7 +86,7 @@ type counted struct {
 func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n.Add(int64(n))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = &readError{err}
 	}
 	return n, err
@@ -102,7 +103,7 @@ type unzipped struct{ z *gzip.Reader }
 
 func (u unzipped) Read(b []byte) (int, error) {
 	n, err := u.z.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = unzipError(err)
 	}
 	return n, err

@@ -74,7 +74,7 @@ func newPcap(magic uint32, b []byte) (*pcap, error) {
 func (c *pcap) next(in *input, p *Packet) error {
 	b, err := in.peek(c.header)
 	if err != nil {
-		if err == io.EOF && len(b) == 0 {
+		if errors.Is(err, io.EOF) && len(b) == 0 {
 			return io.EOF
 		}
 		return cut(in.offset(), "a record header", len(b), c.header, err)

@@ -63,7 +63,7 @@ func (g *pcapng) block(in *input, p *Packet) (bool, error) {
 	at := in.offset()
 	b, err := in.peek(12) // the least that a block has
 	if err != nil {
-		if err == io.EOF && len(b) == 0 {
+		if errors.Is(err, io.EOF) && len(b) == 0 {
 			return false, io.EOF
 		}
 		return false, cut(at, "a block", len(b), 12, err)
