@@ -36,7 +36,6 @@ func measureWatch(kax string, seconds int) error {
 			return err
 		}
 	}
-	time.Sleep(time.Second) // until both capture
 	load, err := exec.Command("wrk", "-t1", "-c32", "-d"+strconv.Itoa(seconds)+"s", "http://127.0.0.1:"+port+"/").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("wrk: %w: %s", err, load)
@@ -107,9 +106,30 @@ type beside struct {
 	memory        int64
 }
 
+// begin starts it, and waits until it captures.
 func (b *beside) begin() error {
+	before, err := capturing()
+	if err != nil {
+		return err
+	}
 	b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.said
-	return b.cmd.Start()
+	if err := b.cmd.Start(); err != nil {
+		return err
+	}
+	for range 200 {
+		time.Sleep(50 * time.Millisecond)
+		if now, err := capturing(); err != nil || now > before {
+			return err
+		}
+	}
+	return errors.Join(fmt.Errorf("%v captures nothing", b.cmd.Args), b.end())
+}
+
+// capturing is how many packet sockets of this network take every protocol.
+func capturing() (int, error) {
+	table, err := os.ReadFile("/proc/self/net/packet")
+	const every = "0003" // ETH_P_ALL
+	return strings.Count(string(table), " "+every+" "), err
 }
 
 // end interrupts it, as ^C does.
