@@ -21,12 +21,12 @@ type decoded struct {
 	segment wire.Segment
 }
 
-// Two batches are decoded while a third is tracked. They stay in a processor's
-// cache.
+// Batches are as large as a processor's cache allows: waking the other processor
+// takes as long as tracking hundreds of packets.
 const (
-	batches      = 3
-	batchPackets = 256
-	batchBytes   = 1 << 17
+	batches      = 4
+	batchPackets = 1024
+	batchBytes   = 1 << 19
 )
 
 // Read takes the packets of a source that does not have to be waited for, as
