@@ -53,7 +53,11 @@ func TestMain(m *testing.M) {
 		if err := flag.Set("test.parallel", "16"); err != nil {
 			panic(err)
 		}
-		os.Exit(m.Run())
+		code := m.Run()
+		if demo, err := demoFile(); demoMade && err == nil {
+			os.RemoveAll(filepath.Dir(demo.file))
+		}
+		os.Exit(code)
 	}
 	if mode == holding {
 		fmt.Fprintln(os.Stderr, holdConnection())

@@ -17,9 +17,10 @@ import (
 )
 
 type readFlags struct {
-	out   outputFlags
-	conn  int
-	count int
+	out    outputFlags
+	conn   int
+	count  int
+	packet int
 }
 
 func (a *app) readCmd() *cobra.Command {
@@ -42,6 +43,7 @@ is shown up to there.`,
   kax read demo.pcapng --summary
   kax read demo.pcapng --conn 3 --only probe,probe-answer
   kax read demo.pcapng --list -c 20
+  kax read demo.pcapng --packet 1
   kax read demo.pcapng --json`,
 		Args: exactly("FILE, or - for standard input"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.read(cmd, f, args[0]) }),
@@ -50,12 +52,16 @@ is shown up to there.`,
 	fs := cmd.Flags()
 	fs.Var(number(&f.conn, 1), "conn", "only the connection with this number")
 	fs.VarP(number(&f.count, 1), "count", "c", "stop after so many packets")
+	fs.Var(number(&f.packet, 1), "packet", "take the packet with this number apart instead")
 	return cmd
 }
 
 func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 	if err := f.out.check(); err != nil {
 		return err
+	}
+	if f.packet > 0 && (f.conn > 0 || f.count > 0 || f.out.list || f.out.summary) {
+		return usage(errors.New("--packet shows one packet, and takes none of --conn, -c, --list and --summary"))
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
@@ -72,12 +78,17 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 	defer in.Close()
 	s := &sink{view: view.OnlyConn(f.out.viewTo(out, a.stdout), f.conn), stop: cancel}
 	r := reading{in: in, sink: s, conn: f.conn, count: f.count, progress: a.readProgress(in, f.out)}
+	h := timeline.Header{Schema: timeline.Schema, Version: a.version, Command: commandName(cmd)}
 	start, err := in.Peek(1)
 	switch {
+	case err == nil && start[0] == '{' && f.packet > 0:
+		err = fmt.Errorf("--packet: %s has records, not the bytes of packets", in.name)
 	case err == nil && start[0] == '{':
 		err = r.replay(ctx)
+	case f.packet > 0:
+		err = r.dissect(ctx, h, f.packet)
 	default:
-		err = r.packets(ctx, timeline.Header{Version: a.version, Command: commandName(cmd)}, f.out.summary)
+		err = r.packets(ctx, h, f.out.summary)
 	}
 	r.progress.end()
 	if errors.Is(err, errInterrupted) && in.pipe {

@@ -14,12 +14,16 @@ import (
 	"kax/internal/timeline"
 )
 
+// demoMade says that there is a demoFile to take away.
+var demoMade bool
+
 // demoFile is what a demo has written of itself: once for all tests.
 var demoFile = sync.OnceValues(func() (demo struct{ file, json string }, err error) {
 	dir, err := os.MkdirTemp("", "kax-test-")
 	if err != nil {
 		return demo, err
 	}
+	demoMade = true
 	demo.file = filepath.Join(dir, "demo.pcapng")
 	cmd := kax(freshNet, "demo", "--pause", "1.2s", "--idle-timeout", "2500ms", "--json", "-w", demo.file)
 	out, err := cmd.Output()
@@ -178,6 +182,9 @@ func TestReadRefuses(t *testing.T) {
 		{"no such file", []string{filepath.Join(dir, "none.pcap")}, 1, "none.pcap: no such file", ""},
 		{"no file", nil, 2, "FILE", ""},
 		{"json and list", []string{file, "--json", "--list"}, 2, "--json and --list", ""},
+		{"no such packet", []string{file, "--packet", "999"}, 1, "--packet 999", ""},
+		{"packet and list", []string{file, "--packet", "1", "--list"}, 2, "--packet", ""},
+		{"a packet of records", []string{save("r.jsonl", []byte("{\"header\":{\"schema\":1}}\n")), "--packet", "1"}, 1, "r.jsonl", ""},
 		{"no number", []string{file, "--conn", "0"}, 2, "--conn", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,5 +215,24 @@ func TestReadPart(t *testing.T) {
 	}
 	if got.events[0].Packet != told.events[0].Packet {
 		t.Errorf("begins with packet %d", got.events[0].Packet)
+	}
+}
+
+// A single packet is taken apart with what its connection tells of it.
+func TestReadPacket(t *testing.T) {
+	t.Parallel()
+	file, told := recorded(t)
+	probe := told.kind("probe")[0]
+	res := run(t, kax(asIs, "read", file, "--packet", fmt.Sprint(probe.Packet)))
+	for _, want := range []string{
+		fmt.Sprintf("Frame %d: 66 bytes on wire", probe.Packet), "[Stream index: 2]", "Complete, WITH_DATA (31)",
+		"Flags: 0x010 (ACK)", "Keepalive probe 1 of the client on connection #3",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(res.stdout), " "), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if res.code != 0 || t.Failed() {
+		t.Error(res)
 	}
 }

@@ -232,6 +232,9 @@ type Summary struct {
 // Seconds is a time span that is written as seconds, to the microsecond.
 type Seconds time.Duration
 
+// Duration is s as Go has it.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) }
+
 // MarshalJSON writes seconds with up to six decimals.
 func (s Seconds) MarshalJSON() ([]byte, error) {
 	us := time.Duration(s).Round(time.Microsecond).Microseconds()
