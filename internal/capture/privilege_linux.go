@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 	"unsafe"
@@ -11,22 +10,17 @@ import (
 
 // GiveUpPrivileges takes all capabilities from every thread of the process, for
 // good: open sockets and files stay. In a binary that is linked with C, Go cannot
-// reach all threads (syscall.AllThreadsSyscall): there the error is ENOTSUP, and
-// only new privileges are ruled out.
+// reach all threads (syscall.AllThreadsSyscall), and the error is ENOTSUP.
 func GiveUpPrivileges() error {
 	// prctl(2): a set-user-ID program gives none back.
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("PR_SET_NO_NEW_PRIVS: %w", err)
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("PR_SET_NO_NEW_PRIVS: %w", errno)
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData // capset(2): 64 capabilities in two words
-	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
-		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
-	if errno != 0 && !errors.Is(errno, unix.ENOTSUP) {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0); errno != 0 {
 		return fmt.Errorf("give up capabilities: %w", errno)
-	}
-	if errno != 0 {
-		return errno
 	}
 	return nil
 }

@@ -355,13 +355,19 @@ func example(t *testing.T, line string) {
 	if program != "kax" {
 		t.Fatalf("%q does not begin with kax", line)
 	}
+	if strings.HasPrefix(args, "read ") { // performance.md names no capture
+		if args = strings.ReplaceAll(args, "FILE", "demo.pcapng"); !strings.Contains(args, "demo.pcapng") && args != "read -" {
+			args += " demo.pcapng"
+		}
+		line = program + " " + args
+	}
 	shell, mode := exec.Command("sh", "-c", `printf '%s\n' `+args), freshNet
 	if strings.Contains(line, "$PID") {
 		// A process is out of reach from another user namespace than its own.
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"read", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode"}, args):
+	case slices.Contains([]string{"read", "read -", "watch", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
