@@ -25,7 +25,8 @@ const (
 	maxHead     = 64 << 10  // bytes of a head or a trailer section, and of what is held back
 	maxRequests = 1000      // pipelined, without a response
 	maxTargets  = 256 << 10 // bytes of their methods and targets
-	smallBuffer = 4 << 10   // what a direction keeps for the next head
+	smallBuffer = 512       // bytes that a direction keeps for the next head
+	smallQueue  = 16        // requests there is room kept for
 )
 
 // A Conversation finds the HTTP/1 messages of one connection, in bytes that
@@ -39,7 +40,8 @@ const (
 // at the same time.
 //
 // Bodies are not kept: of each direction up to 64 KiB of a head are, and of
-// 1000 requests or 256 KiB of targets what their responses need.
+// 1000 requests or 256 KiB of targets what their responses need. Between
+// messages it is about 1 KiB, and 3 at most.
 type Conversation struct {
 	OnFinding func(Finding) // called before Feed, Gap and Close return; may be nil, must not call them
 
@@ -53,6 +55,16 @@ type Conversation struct {
 	tunnel   bool    // the connection has left HTTP
 
 	current pairing // of the present response
+	lately  lately
+}
+
+// Reset makes c one of another connection, at the beginning of both directions.
+// It keeps OnFinding, and memory for what is to come.
+func (c *Conversation) Reset() {
+	clear(c.queue)
+	*c = Conversation{OnFinding: c.OnFinding, queue: c.queue[:0], lately: c.lately, half: [2]half{
+		{buf: c.half[0].emptied()}, {buf: c.half[1].emptied()},
+	}}
 }
 
 // A Message is a request or a response, as far as it has come.
@@ -129,18 +141,19 @@ type Finding struct {
 
 // asked is what is remembered of a request until it is answered.
 type asked struct {
-	nth            int
+	pairing
 	method, target string
-	close          bool // it said so
-	old            bool // HTTP/1.0 without keep-alive
-	faulty         bool // its framing is not to be trusted
-	switches       bool // CONNECT or Upgrade: what comes behind it may not be HTTP
 }
 
-// pairing is what a response answers.
+// pairing is what a response answers, and what that decides. What is not known
+// of a request is false.
 type pairing struct {
-	asked
-	is pairs
+	nth      int
+	is       pairs
+	close    bool // it said so
+	old      bool // HTTP/1.0 without keep-alive
+	faulty   bool // its framing is not to be trusted
+	switches bool // CONNECT or Upgrade: what comes behind it may not be HTTP
 }
 
 type pairs uint8
@@ -174,7 +187,7 @@ type half struct {
 	scan   headScan
 
 	m        Message
-	lately   lately
+	says     options
 	faulty   bool // the framing of m is not to be trusted
 	violated bool // stopped by what is not HTTP
 	left     int64
@@ -299,27 +312,25 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		h.pos += int64(n)
 		return n - had
 	}
-	end, err := h.scan.next(data[:min(len(data), maxHead)], &h.m, &h.lately)
 	var f headFields
-	switch {
-	case err != nil:
-	case end > 0:
-		f, err = readFields(data[h.scan.fields:end], fromServer)
-		h.m.Connection, h.m.KeepAlive = again(&h.lately.connection, f.connection.value), again(&h.lately.keepAlive, f.keepAlive.value)
-	case len(data) >= maxHead:
-		err = ErrLong
-	default:
-		if had == 0 {
-			h.buf = append(h.buf, b...)
+	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.m, &f, &c.lately)
+	if end == 0 && err == nil {
+		if len(data) < maxHead {
+			if had == 0 {
+				h.buf = append(h.buf, b...)
+			}
+			return len(b)
 		}
-		return len(b)
+		err = ErrLong
 	}
 	if err != nil {
 		h.buf = h.buf[:had]
 		c.broken(fromServer, h, err, atStopped)
 		return 0
 	}
-	h.drop()
+	h.m.Connection, h.m.KeepAlive = c.lately.string(f.connection.value), c.lately.string(f.keepAlive.value)
+	h.says = readOptions(h.m.Connection)
+	h.buf = h.emptied() // f is not of it any more
 	h.pos += int64(end)
 	h.m.HeadEnd = h.pos
 	if fromServer {
@@ -338,11 +349,12 @@ func (h *half) renew(fromServer bool) {
 	}
 }
 
-// drop forgets what is buffered, and keeps a small buffer for the next head.
-func (h *half) drop() {
-	if h.buf = h.buf[:0]; cap(h.buf) > smallBuffer {
-		h.buf = nil
+// emptied is the buffer for the next head: what is large is let go.
+func (h *half) emptied() []byte {
+	if cap(h.buf) > smallBuffer {
+		return nil
 	}
+	return h.buf[:0]
 }
 
 func (c *Conversation) request(h *half, f *headFields) {
@@ -350,13 +362,12 @@ func (c *Conversation) request(h *half, f *headFields) {
 	h.m.Nth = c.requests
 	framing, err := h.frame(f, false)
 	q := asked{
-		nth: h.m.Nth, method: h.m.Method, target: h.m.Target,
-		close:  saidClose(&h.m),
-		old:    oldVersion(&h.m),
-		faulty: h.faulty,
-		// RFC 9110 section 7.8: Upgrade counts if Connection names it, and not in HTTP/1.0.
-		switches: h.m.Method == http.MethodConnect ||
-			f.upgrade && hasOption(h.m.Connection, "upgrade") && h.m.Version != "HTTP/1.0",
+		pairing: pairing{
+			nth: h.m.Nth, is: pairKnown, close: h.says.close, old: h.old(), faulty: h.faulty,
+			// RFC 9110 section 7.8: Upgrade counts if Connection names it, and not in HTTP/1.0.
+			switches: h.m.Method == http.MethodConnect || f.upgrade && h.says.upgrade && h.m.Version != "HTTP/1.0",
+		},
+		method: h.m.Method, target: h.m.Target,
 	}
 	server := &c.half[1]
 	if c.unpaired && len(c.queue) == 0 && (server.idle() || server.state == atSeeking) {
@@ -378,8 +389,9 @@ func (c *Conversation) response(h *half, f *headFields) {
 	c.current = pairing{}
 	switch {
 	case len(c.queue) > 0:
-		c.current = pairing{c.queue[0], pairKnown}
-		h.m.Nth, h.m.Method, h.m.Target = c.queue[0].nth, c.queue[0].method, c.queue[0].target
+		q := &c.queue[0]
+		c.current = q.pairing
+		h.m.Nth, h.m.Method, h.m.Target = q.nth, q.method, q.target
 	case !c.unpaired && (client.state != atHead || client.idle()):
 		c.current.is = pairNobody // and no part of a request's head has come that it could answer
 	}
@@ -452,6 +464,7 @@ func (c *Conversation) complete(fromServer bool, h *half) {
 			h.state = atHeld
 		}
 		c.tell(Finding{Stage: MessageComplete, Message: h.m})
+		h.rest()
 		return
 	}
 	if h.m.Framing == BodyTunnel {
@@ -459,10 +472,20 @@ func (c *Conversation) complete(fromServer bool, h *half) {
 	}
 	f := Finding{Stage: MessageComplete, Message: h.m, Reuse: c.reuse(h)}
 	if c.current.is == pairKnown && !h.m.Interim() {
-		c.targets -= c.current.size()
-		c.queue = slices.Delete(c.queue, 0, 1)
+		c.targets -= c.queue[0].size()
+		if c.queue = slices.Delete(c.queue, 0, 1); len(c.queue) == 0 && cap(c.queue) > smallQueue {
+			c.queue = nil
+		}
 	}
 	c.tell(f)
+	h.rest()
+}
+
+// rest lets go of a complete message whose strings are long.
+func (h *half) rest() {
+	if m := &h.m; max(len(m.Method), len(m.Target), len(m.Phrase), len(m.Connection), len(m.KeepAlive)) > maxKept {
+		*m = Message{}
+	}
 }
 
 // broken tells that a message is, and how the direction goes on.
@@ -470,7 +493,7 @@ func (c *Conversation) broken(fromServer bool, h *half, err error, then readStat
 	h.state = then
 	h.violated = errors.Is(err, ErrNotHTTP) || errors.Is(err, ErrHead) || errors.Is(err, ErrFraming)
 	h.pos += int64(len(h.buf))
-	h.drop()
+	h.buf = h.emptied()
 	f := Finding{Stage: MessageBroken, Message: h.m, Err: err}
 	if h.m.HeadEnd > 0 {
 		f.Reuse = c.reuseBroken(h, err)

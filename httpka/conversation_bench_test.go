@@ -2,6 +2,7 @@ package httpka_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"kax/httpka"
@@ -47,12 +48,51 @@ func BenchmarkConversationBody(b *testing.B) {
 	}
 }
 
-// A request and its response, as curl and Go's server write them.
+// A request and its response, of eight fields each.
 const (
-	curlRequest = "GET /keep HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
-	goResponse  = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=4\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n" +
-		"Content-Length: 5\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nkept\n"
+	eightRequest = "GET /api/v1/items?page=2 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n" +
+		"Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\nCookie: session=0123456789abcdef\r\n" +
+		"Cache-Control: no-cache\r\nConnection: keep-alive\r\n\r\n"
+	eightResponse = "HTTP/1.1 200 OK\r\nServer: nginx/1.26.3\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nVary: Accept-Encoding\r\n" +
+		"ETag: \"0123456789abcdef\"\r\nConnection: keep-alive\r\nKeep-Alive: timeout=65\r\n\r\nkept\n"
 )
+
+// Messages cost no allocation where their strings were seen lately, on this
+// connection or, behind a Reset, on the one before.
+func TestMessagesAllocateNothing(t *testing.T) {
+	found := 0
+	c := httpka.Conversation{OnFinding: func(httpka.Finding) { found++ }}
+	var requests [][]byte
+	for _, line := range []string{"GET /a", "GET /b?c", "PROPFIND /d", "GET /" + strings.Repeat("e", 100)} {
+		requests = append(requests, []byte(line+strings.TrimPrefix(eightRequest, "GET /api/v1/items?page=2")))
+	}
+	response := []byte(eightResponse)
+	for _, tt := range []struct {
+		name string
+		cut  int
+	}{{"whole", 1 << 20}, {"in pieces", 40}} {
+		feed := func(fromServer bool, m []byte) {
+			for len(m) > 0 {
+				n := min(len(m), tt.cut)
+				c.Feed(fromServer, m[:n])
+				m = m[n:]
+			}
+		}
+		if n := testing.AllocsPerRun(100, func() {
+			for _, request := range requests {
+				feed(false, request)
+				feed(true, response)
+			}
+			c.Reset()
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", tt.name, n)
+		}
+	}
+	if want := 2 * 101 * len(requests) * 4; found != want {
+		t.Errorf("%d findings, want %d", found, want)
+	}
+}
 
 func BenchmarkConversationMessages(b *testing.B) {
 	for _, bb := range []struct {
@@ -62,7 +102,7 @@ func BenchmarkConversationMessages(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			found := 0
 			c := httpka.Conversation{OnFinding: func(httpka.Finding) { found++ }}
-			request, response := []byte(curlRequest), []byte(goResponse)
+			request, response := []byte(eightRequest), []byte(eightResponse)
 			feed := func(fromServer bool, m []byte) {
 				for len(m) > 0 {
 					n := min(len(m), bb.cut)

@@ -15,7 +15,7 @@ func (c *serverConn) dress(head []byte, e Event) []byte {
 	if cfg.HTTP10 {
 		head, e.Version = asHTTP10(head), "HTTP/1.0"
 	}
-	if !cfg.Announce || e.KeepAlive != "" || !persists(e.Version, e.Connection) {
+	if !cfg.Announce || e.KeepAlive != "" || !readOptions(e.Connection).persist(e.Version) {
 		return head
 	}
 	var limits []string
@@ -46,26 +46,4 @@ func asHTTP10(head []byte) []byte {
 		}
 	}
 	return out
-}
-
-// persists reports whether a connection stays open after a response (RFC 9112
-// section 9.3).
-func persists(version, connection string) bool {
-	switch {
-	case hasToken(connection, "close"):
-		return false
-	case version == "HTTP/1.0":
-		return hasToken(connection, "keep-alive")
-	}
-	return true
-}
-
-// hasToken looks for a word in a list (RFC 9110 section 5.6.1).
-func hasToken(list, token string) bool {
-	for word := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(word), token) {
-			return true
-		}
-	}
-	return false
 }

@@ -37,55 +37,65 @@ const (
 	upgradeField
 )
 
-// readFields reads b, the lines between a start-line and the end of its head.
-func readFields(b []byte, fromServer bool) (f headFields, err error) {
+// read reads the lines between a start-line and the end of its head, and says
+// how many bytes they are with the empty line. Where that is not there it
+// returns 0, and an error only if one of the lines is wrong.
+func (f *headFields) read(b []byte, fromServer bool) (n int, err error) {
+	*f = headFields{}
+	name, returns, first := otherField, 0, true
+	for {
+		i := bytes.IndexByte(b[n:], '\n')
+		if i < 0 {
+			return 0, err
+		}
+		line := trimCR(b[n : n+i])
+		returns += i - len(line)
+		n += i + 1
+		if len(line) == 0 {
+			break
+		}
+		if err == nil { // otherwise only the end is looked for
+			name, err = f.line(line, name, first, fromServer)
+		}
+		first = false
+	}
 	// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
-	if bytes.IndexByte(b, 0) >= 0 {
-		return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
+	if bytes.IndexByte(b[:n], 0) >= 0 || bytes.Count(b[:n], carriageReturn) != returns {
+		err = fmt.Errorf("%w: CR or NUL in a field", ErrHead)
 	}
-	returns := bytes.Count(b, carriageReturn)
-	name := otherField
-	for first := true; ; first = false {
-		i := bytes.IndexByte(b, '\n')
-		line := trimEOL(b[:i+1])
-		if len(line) < i {
-			returns--
+	return n, err
+}
+
+// line reads a line, behind one of a field called before.
+func (f *headFields) line(line []byte, before fieldName, first, fromServer bool) (fieldName, error) {
+	if line[0] == ' ' || line[0] == '\t' {
+		if first { // RFC 9112 section 2.2
+			return otherField, fmt.Errorf("%w: space before the first field", ErrHead)
 		}
-		b = b[i+1:]
-		switch {
-		case len(line) == 0:
-			if returns != 0 {
-				return f, fmt.Errorf("%w: CR or NUL in a field", ErrHead)
-			}
-			return f, nil
-		case line[0] == ' ' || line[0] == '\t':
-			if first { // RFC 9112 section 2.2
-				return f, fmt.Errorf("%w: space before the first field", ErrHead)
-			}
-			f.fold(name, trimSpace(line))
-			continue
-		}
-		n := 0
-		for n < len(line) && tokens[line[n]] {
-			n++
-		}
-		name = nameOf(line[:n])
-		colon := n
-		// Section 5.1: space before the colon is an error in a request, and
-		// removed from a response. There recipients differ about it, so that
-		// it must not say where the message ends.
-		if fromServer && name != lengthField && name != codingField {
-			for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
-				colon++
-			}
-		}
-		if n == 0 || colon == len(line) || line[colon] != ':' {
-			return f, fmt.Errorf("%w: a line that is no field", ErrHead)
-		}
-		if name != otherField {
-			f.add(name, trimSpace(line[colon+1:]))
+		f.fold(before, trimSpace(line))
+		return before, nil
+	}
+	n := 0
+	for n < len(line) && tokens[line[n]] {
+		n++
+	}
+	name := nameOf(line[:n])
+	colon := n
+	// Section 5.1: space before the colon is an error in a request, and
+	// removed from a response. There recipients differ about it, so that
+	// it must not say where the message ends.
+	if fromServer && name != lengthField && name != codingField {
+		for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
+			colon++
 		}
 	}
+	if n == 0 || colon == len(line) || line[colon] != ':' {
+		return name, fmt.Errorf("%w: a line that is no field", ErrHead)
+	}
+	if name != otherField {
+		f.add(name, trimSpace(line[colon+1:]))
+	}
+	return name, nil
 }
 
 func nameOf(b []byte) fieldName {
@@ -219,13 +229,27 @@ func (f *headFields) addCoding(value []byte) {
 	}
 }
 
-// hasOption reports that a Connection header has an option (RFC 9110 section
-// 7.6.1).
-func hasOption(list, option string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.Trim(item, " \t"), option) {
-			return true
+// options are what matters here of a Connection header (RFC 9110 section 7.6.1).
+type options struct{ close, keepAlive, upgrade bool }
+
+func readOptions(list string) (o options) {
+	for more := list != ""; more; {
+		var item string
+		item, list, more = strings.Cut(list, ",")
+		switch item = strings.Trim(item, " \t"); len(item) {
+		case len("close"):
+			o.close = o.close || strings.EqualFold(item, "close")
+		case len("upgrade"):
+			o.upgrade = o.upgrade || strings.EqualFold(item, "upgrade")
+		case len("keep-alive"):
+			o.keepAlive = o.keepAlive || strings.EqualFold(item, "keep-alive")
 		}
 	}
-	return false
+	return o
+}
+
+// persist reports that the sender of a message with these lets its connection
+// persist (RFC 9112 section 9.3).
+func (o options) persist(version string) bool {
+	return !o.close && (version != "HTTP/1.0" || o.keepAlive)
 }

@@ -119,13 +119,8 @@ func (r Reuse) String() string {
 	return r.May.String() + ", by " + r.By.String() + ": " + r.Why.String()
 }
 
-// saidClose reports that the sender of m takes or sends nothing more after it.
-func saidClose(m *Message) bool { return hasOption(m.Connection, "close") }
-
-// oldVersion reports that m does not persist by its version alone.
-func oldVersion(m *Message) bool {
-	return m.Version == "HTTP/1.0" && !hasOption(m.Connection, "keep-alive")
-}
+// old reports that the message does not persist by its version alone.
+func (h *half) old() bool { return h.m.Version == "HTTP/1.0" && !h.says.keepAlive }
 
 // decidedBy says who has done a thing, if anyone.
 func decidedBy(client, server bool) Decider {
@@ -152,11 +147,10 @@ func (c *Conversation) reuse(h *half) Reuse {
 		}
 		return Reuse{ReuseNo, ByBoth, WhyTunnel}
 	}
-	// What is not known of a request is false in q.
-	if by := decidedBy(q.close, saidClose(m)); by != ByNobody {
+	if by := decidedBy(q.close, h.says.close); by != ByNobody {
 		return Reuse{ReuseNo, by, WhyClose}
 	}
-	if by := decidedBy(q.old, oldVersion(m)); by != ByNobody {
+	if by := decidedBy(q.old, h.old()); by != ByNobody {
 		return Reuse{ReuseNo, by, WhyOldVersion}
 	}
 	if by := decidedBy(q.faulty, h.faulty); by != ByNobody {

@@ -7,40 +7,56 @@ import (
 	"strings"
 )
 
-// headScan finds the end of a head that may grow between its calls.
+// headScan reads a head that may grow between its calls.
 type headScan struct {
-	at     int // where the line begins that has no end yet
-	seen   int // how far an end was looked for
-	fields int // where the first line after the start-line begins, 0 before
+	fields int32 // where the first line after the start-line begins, 0 before
+	at     int32 // where the line begins that has no end yet
+	seen   int32 // how far an end was looked for
 }
 
-// next looks for the end of the head that data begins with. It reads the
-// start-line into m as soon as that is whole, so that what is not HTTP is not
-// waited for. Without an end it returns 0.
-func (s *headScan) next(data []byte, m *Message, lately *lately) (end int, err error) {
+// read reads the head that data begins with, and returns its length, or 0 where
+// the end is not there. Its start-line is read as soon as that is whole, so
+// that what is not HTTP is not waited for.
+func (s *headScan) read(data []byte, m *Message, f *headFields, l *lately) (end int, err error) {
+	if s.fields == 0 {
+		i := bytes.IndexByte(data[s.seen:], '\n')
+		if i < 0 {
+			s.seen = int32(len(data))
+			return 0, hopeless(data, m.FromServer)
+		}
+		i += int(s.seen)
+		if err := hopeless(data[:i+1], m.FromServer); err != nil {
+			return 0, err
+		}
+		if err := m.readStartLine(trimCR(data[:i]), l); err != nil {
+			return 0, err
+		}
+		s.fields = int32(i + 1)
+		s.at, s.seen = s.fields, s.fields
+		// Most heads come whole, and are read in one go.
+		if n, err := f.read(data[s.fields:], m.FromServer); n > 0 {
+			return int(s.fields) + n, err
+		}
+	}
+	if end = s.find(data); end > 0 {
+		_, err = f.read(data[s.fields:end], m.FromServer)
+	}
+	return end, err
+}
+
+// find looks for the empty line at the end, and at no byte twice.
+func (s *headScan) find(data []byte) (end int) {
 	for {
 		i := bytes.IndexByte(data[s.seen:], '\n')
 		if i < 0 {
-			s.seen = len(data)
-			if s.fields == 0 {
-				return 0, hopeless(data, m.FromServer)
-			}
-			return 0, nil
+			s.seen = int32(len(data))
+			return 0
 		}
-		line := data[s.at : s.seen+i+1]
-		s.seen += i + 1
+		line := data[s.at : int(s.seen)+i]
+		s.seen += int32(i + 1)
 		s.at = s.seen
-		switch {
-		case s.fields == 0:
-			if err := hopeless(line, m.FromServer); err != nil {
-				return 0, err
-			}
-			if err := m.readStartLine(trimEOL(line), lately); err != nil {
-				return 0, err
-			}
-			s.fields = s.at
-		case len(trimEOL(line)) == 0:
-			return s.at, nil
+		if len(trimCR(line)) == 0 {
+			return int(s.at)
 		}
 	}
 }
@@ -56,16 +72,13 @@ func emptyLine(b []byte) int {
 	return 0
 }
 
-// trimEOL removes CRLF or, by RFC 9112 section 2.2, a bare LF.
-func trimEOL(line []byte) []byte {
-	n := len(line)
-	if n > 0 && line[n-1] == '\n' {
-		n--
+// trimCR removes the CR of a line's end, which by RFC 9112 section 2.2 may be
+// missing.
+func trimCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
 	}
-	if n > 0 && line[n-1] == '\r' {
-		n--
-	}
-	return line[:n]
+	return line
 }
 
 // hopeless says why what begins with b is no start-line, if that can be told.
@@ -100,18 +113,26 @@ func hopeless(b []byte, fromServer bool) error {
 	return nil
 }
 
-// beginsMessage reports that b may be where a direction continues after a gap.
+// beginsMessage reports that b may be where a direction continues after a gap:
+// it begins with a start-line, and what has come of its fields are fields.
 func beginsMessage(fromServer bool, b []byte) bool {
-	line, _, whole := bytes.Cut(b, []byte("\n"))
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 || hopeless(b[:i+1], fromServer) != nil {
+		return false
+	}
 	m := Message{FromServer: fromServer}
-	return whole && m.readStartLine(trimEOL(line), &lately{}) == nil
+	if m.readStartLine(trimCR(b[:i]), &lately{}) != nil {
+		return false
+	}
+	_, err := new(headFields).read(b[i+1:], fromServer)
+	return err == nil
 }
 
 // readStartLine is strict about spaces: RFC 9112 section 3 lets recipients
 // be lenient, and warns that they then differ about what was asked.
-func (m *Message) readStartLine(line []byte, lately *lately) error {
+func (m *Message) readStartLine(line []byte, l *lately) error {
 	if m.FromServer {
-		return m.readStatusLine(line, lately)
+		return m.readStatusLine(line, l)
 	}
 	method, rest, _ := cut(line, ' ')
 	target, version, ok := cut(rest, ' ')
@@ -125,13 +146,13 @@ func (m *Message) readStartLine(line []byte, lately *lately) error {
 	if err != nil {
 		return err
 	}
-	m.Method, m.Target, m.Version = again(&lately.method, method), again(&lately.target, target), v
+	m.Method, m.Target, m.Version = l.string(method), l.string(target), v
 	return nil
 }
 
 // readStatusLine takes a line without the space after the status too, as all
 // clients do.
-func (m *Message) readStatusLine(line []byte, lately *lately) error {
+func (m *Message) readStatusLine(line []byte, l *lately) error {
 	version, rest, _ := cut(line, ' ')
 	v, err := readVersion(version)
 	if err != nil {
@@ -147,7 +168,7 @@ func (m *Message) readStatusLine(line []byte, lately *lately) error {
 	m.Version = v
 	m.Status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
 	if m.Phrase = http.StatusText(m.Status); m.Phrase != string(phrase) {
-		m.Phrase = again(&lately.phrase, phrase)
+		m.Phrase = l.string(phrase)
 	}
 	return nil
 }
@@ -165,18 +186,6 @@ func readVersion(b []byte) (string, error) {
 		return "", fmt.Errorf("%w: no version of it", ErrNotHTTP)
 	}
 	return string(b), nil
-}
-
-// lately are strings of the message before in a direction: those of the next are
-// often the same.
-type lately struct{ method, target, phrase, connection, keepAlive string }
-
-// again is string(b), without an allocation where that is what it was before.
-func again(before *string, b []byte) string {
-	if *before != string(b) {
-		*before = string(b)
-	}
-	return *before
 }
 
 // cut is [bytes.Cut] at a single byte.
