@@ -44,88 +44,90 @@ func (f *headFields) read(b []byte, fromServer bool) (n int, err error) {
 	*f = headFields{}
 	name, returns, first := otherField, 0, true
 	for {
-		i := bytes.IndexByte(b[n:], '\n')
+		at := n // of the first byte that is no part of a name
+		for at < len(b) && tokens[b[at]] {
+			at++
+		}
+		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0, err
 		}
-		line := trimCR(b[n : n+i])
-		returns += i - len(line)
-		n += i + 1
-		if len(line) == 0 {
-			break
+		line, next := trimCR(b[n:at+i]), at+i+1
+		returns += at + i - n - len(line)
+		switch before := at - n; {
+		case len(line) == 0:
+			// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
+			if bytes.IndexByte(b[:next], 0) >= 0 || bytes.Count(b[:next], carriageReturn) != returns {
+				err = fmt.Errorf("%w: CR or NUL in a field", ErrHead)
+			}
+			return next, err
+		case err != nil: // only the end is looked for
+		case before > 0:
+			name = nameOf(line[:before])
+			value, ok := afterColon(line[before:], fromServer && name != lengthField && name != codingField)
+			if !ok {
+				err = fmt.Errorf("%w: a line that is no field", ErrHead)
+			} else if name != otherField {
+				f.add(name, trimSpace(value))
+			}
+		case line[0] != ' ' && line[0] != '\t':
+			err = fmt.Errorf("%w: a line that is no field", ErrHead)
+		case first: // section 2.2
+			err = fmt.Errorf("%w: space before the first field", ErrHead)
+		default:
+			f.fold(name, trimSpace(line))
 		}
-		if err == nil { // otherwise only the end is looked for
-			name, err = f.line(line, name, first, fromServer)
-		}
-		first = false
+		n, first = next, false
 	}
-	// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
-	if bytes.IndexByte(b[:n], 0) >= 0 || bytes.Count(b[:n], carriageReturn) != returns {
-		err = fmt.Errorf("%w: CR or NUL in a field", ErrHead)
-	}
-	return n, err
 }
 
-// line reads a line, behind one of a field called before.
-func (f *headFields) line(line []byte, before fieldName, first, fromServer bool) (fieldName, error) {
-	if line[0] == ' ' || line[0] == '\t' {
-		if first { // RFC 9112 section 2.2
-			return otherField, fmt.Errorf("%w: space before the first field", ErrHead)
-		}
-		f.fold(before, trimSpace(line))
-		return before, nil
+// afterColon cuts what stands behind a name at its colon. By RFC 9112 section
+// 5.1 space before it is an error in a request, and removed from a response.
+// There recipients differ about it, so that it must not say where the message
+// ends.
+func afterColon(b []byte, lenient bool) ([]byte, bool) {
+	for lenient && len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
 	}
-	n := 0
-	for n < len(line) && tokens[line[n]] {
-		n++
+	if len(b) == 0 || b[0] != ':' {
+		return nil, false
 	}
-	name := nameOf(line[:n])
-	colon := n
-	// Section 5.1: space before the colon is an error in a request, and
-	// removed from a response. There recipients differ about it, so that
-	// it must not say where the message ends.
-	if fromServer && name != lengthField && name != codingField {
-		for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
-			colon++
-		}
-	}
-	if n == 0 || colon == len(line) || line[colon] != ':' {
-		return name, fmt.Errorf("%w: a line that is no field", ErrHead)
-	}
-	if name != otherField {
-		f.add(name, trimSpace(line[colon+1:]))
-	}
-	return name, nil
+	return b[1:], true
 }
 
+// nameOf takes a token.
 func nameOf(b []byte) fieldName {
-	is := func(text string) bool { return strings.EqualFold(string(b), text) }
-	switch len(b) {
-	case len("Upgrade"):
-		if is("Upgrade") {
-			return upgradeField
-		}
-	case len("Connection"): // and of Keep-Alive
-		if is("Connection") {
-			return connectionField
-		}
-		if is("Keep-Alive") {
-			return keepAliveField
-		}
-	case len("Content-Length"):
-		if is("Content-Length") {
-			return lengthField
-		}
-	case len("Transfer-Encoding"):
-		if is("Transfer-Encoding") {
-			return codingField
-		}
+	switch {
+	case len(b) == len("Upgrade") && equalFold(b, "upgrade"):
+		return upgradeField
+	case len(b) == len("Connection") && equalFold(b, "connection"):
+		return connectionField
+	case len(b) == len("Keep-Alive") && equalFold(b, "keep-alive"):
+		return keepAliveField
+	case len(b) == len("Content-Length") && equalFold(b, "content-length"):
+		return lengthField
+	case len(b) == len("Transfer-Encoding") && equalFold(b, "transfer-encoding"):
+		return codingField
 	}
 	return otherField
 }
 
+// equalFold compares a token with a lower-case one of letters and hyphens: no
+// other tchar becomes one of these by the bit that is the case.
+func equalFold[T ~[]byte | ~string](b T, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i := range len(b) {
+		if b[i]|0x20 != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // trimSpace removes optional white space (RFC 9110 section 5.6.3).
-func trimSpace(b []byte) []byte {
+func trimSpace[T ~[]byte | ~string](b T) T {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
 	}
@@ -236,7 +238,7 @@ func readOptions(list string) (o options) {
 	for more := list != ""; more; {
 		var item string
 		item, list, more = strings.Cut(list, ",")
-		switch item = strings.Trim(item, " \t"); len(item) {
+		switch item = trimSpace(item); len(item) {
 		case len("close"):
 			o.close = o.close || strings.EqualFold(item, "close")
 		case len("upgrade"):
