@@ -125,7 +125,7 @@ func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response
 			conn.back(err)
 		}
 	}
-	if c.cfg.HTTP10 && !readOptions(req.Header.Get("Connection")).keepAlive {
+	if c.cfg.HTTP10 && !readOptions([]byte(req.Header.Get("Connection"))).keepAlive {
 		req = req.Clone(req.Context())
 		req.Close = true // net/http's word for it; its header is taken out again
 	}

@@ -329,7 +329,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		return 0
 	}
 	h.m.Connection, h.m.KeepAlive = c.lately.string(f.connection.value), c.lately.string(f.keepAlive.value)
-	h.says = readOptions(h.m.Connection)
+	h.says = readOptions(f.connection.value)
 	h.buf = h.emptied() // f is not of it any more
 	h.pos += int64(end)
 	h.m.HeadEnd = h.pos

@@ -15,7 +15,7 @@ func (c *serverConn) dress(head []byte, e Event) []byte {
 	if cfg.HTTP10 {
 		head, e.Version = asHTTP10(head), "HTTP/1.0"
 	}
-	if !cfg.Announce || e.KeepAlive != "" || !readOptions(e.Connection).persist(e.Version) {
+	if !cfg.Announce || e.KeepAlive != "" || !readOptions([]byte(e.Connection)).persist(e.Version) {
 		return head
 	}
 	var limits []string

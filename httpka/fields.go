@@ -44,10 +44,7 @@ func (f *headFields) read(b []byte, fromServer bool) (n int, err error) {
 	*f = headFields{}
 	name, returns, first := otherField, 0, true
 	for {
-		at := n // of the first byte that is no part of a name
-		for at < len(b) && tokens[b[at]] {
-			at++
-		}
+		at := n + tokenLen(b[n:])
 		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0, err
@@ -95,31 +92,30 @@ func afterColon(b []byte, lenient bool) ([]byte, bool) {
 	return b[1:], true
 }
 
-// nameOf takes a token.
 func nameOf(b []byte) fieldName {
 	switch {
-	case len(b) == len("Upgrade") && equalFold(b, "upgrade"):
+	case equalFold(b, "upgrade"):
 		return upgradeField
-	case len(b) == len("Connection") && equalFold(b, "connection"):
+	case equalFold(b, "connection"):
 		return connectionField
-	case len(b) == len("Keep-Alive") && equalFold(b, "keep-alive"):
+	case equalFold(b, "keep-alive"):
 		return keepAliveField
-	case len(b) == len("Content-Length") && equalFold(b, "content-length"):
+	case equalFold(b, "content-length"):
 		return lengthField
-	case len(b) == len("Transfer-Encoding") && equalFold(b, "transfer-encoding"):
+	case equalFold(b, "transfer-encoding"):
 		return codingField
 	}
 	return otherField
 }
 
-// equalFold compares a token with a lower-case one of letters and hyphens: no
-// other tchar becomes one of these by the bit that is the case.
-func equalFold[T ~[]byte | ~string](b T, lower string) bool {
+// equalFold compares what has no controls with a lower-case word of letters and
+// hyphens: nothing else becomes one of these by the bit that is the case.
+func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false
 	}
-	for i := range len(b) {
-		if b[i]|0x20 != lower[i] {
+	for i, x := range b {
+		if x|0x20 != lower[i] {
 			return false
 		}
 	}
@@ -127,7 +123,7 @@ func equalFold[T ~[]byte | ~string](b T, lower string) bool {
 }
 
 // trimSpace removes optional white space (RFC 9110 section 5.6.3).
-func trimSpace[T ~[]byte | ~string](b T) T {
+func trimSpace(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
 	}
@@ -234,17 +230,17 @@ func (f *headFields) addCoding(value []byte) {
 // options are what matters here of a Connection header (RFC 9110 section 7.6.1).
 type options struct{ close, keepAlive, upgrade bool }
 
-func readOptions(list string) (o options) {
-	for more := list != ""; more; {
-		var item string
-		item, list, more = strings.Cut(list, ",")
-		switch item = trimSpace(item); len(item) {
-		case len("close"):
-			o.close = o.close || strings.EqualFold(item, "close")
-		case len("upgrade"):
-			o.upgrade = o.upgrade || strings.EqualFold(item, "upgrade")
-		case len("keep-alive"):
-			o.keepAlive = o.keepAlive || strings.EqualFold(item, "keep-alive")
+func readOptions(list []byte) (o options) {
+	for more := len(list) > 0; more; {
+		var item []byte
+		item, list, more = cut(list, ',')
+		switch item = trimSpace(item); {
+		case equalFold(item, "keep-alive"):
+			o.keepAlive = true
+		case equalFold(item, "close"):
+			o.close = true
+		case equalFold(item, "upgrade"):
+			o.upgrade = true
 		}
 	}
 	return o

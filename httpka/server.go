@@ -134,7 +134,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			// What net/http does for a client of HTTP/1.0, where the version
 			// is the server's: a length, or the end of the connection.
 			h.Set("Transfer-Encoding", "identity")
-			if readOptions(strings.Join(r.Header["Connection"], ",")).keepAlive {
+			if readOptions([]byte(strings.Join(r.Header["Connection"], ","))).keepAlive {
 				h.Set("Connection", "keep-alive")
 			} else {
 				last = true

@@ -101,13 +101,9 @@ func hopeless(b []byte, fromServer bool) error {
 		}
 	default:
 		// Enough of the method to know binary data.
-		for i, x := range b[:min(len(b), 32)] {
-			if x == ' ' && i > 0 {
-				break
-			}
-			if !isToken(x) {
-				return ErrNotHTTP
-			}
+		b = b[:min(len(b), 32)]
+		if n := tokenLen(b); n == 0 || n < len(b) && b[n] != ' ' {
+			return ErrNotHTTP
 		}
 	}
 	return nil
@@ -134,11 +130,15 @@ func (m *Message) readStartLine(line []byte, l *lately) error {
 	if m.FromServer {
 		return m.readStatusLine(line, l)
 	}
-	method, rest, _ := cut(line, ' ')
-	target, version, ok := cut(rest, ' ')
-	if !ok || len(method) == 0 || !allTokens(method) || len(target) == 0 || !isVisible(target) {
+	n := tokenLen(line)
+	end := n + 1 // of the target
+	for end < len(line) && line[end] > ' ' && line[end] != 0x7f { // bytes above ASCII are wrong there, and common
+		end++
+	}
+	if n == 0 || end <= n+1 || end >= len(line) || line[n] != ' ' || line[end] != ' ' {
 		return fmt.Errorf("%w: no request line", ErrNotHTTP)
 	}
+	method, target, version := line[:n], line[n+1:end], line[end+1:]
 	if string(line) == "PRI * HTTP/2.0" { // RFC 9113 section 3.4
 		return ErrHTTP2
 	}
@@ -207,24 +207,10 @@ var tokens = func() (is [256]bool) {
 	return is
 }()
 
-func isToken(x byte) bool { return tokens[x] }
-
-func allTokens(b []byte) bool {
-	for _, x := range b {
-		if !tokens[x] {
-			return false
-		}
+// tokenLen is the length of the token that b begins with.
+func tokenLen(b []byte) (n int) {
+	for n < len(b) && tokens[b[n]] {
+		n++
 	}
-	return true
-}
-
-// isVisible reports that b has neither controls nor spaces. Bytes above ASCII
-// are wrong in a target, and common.
-func isVisible(b []byte) bool {
-	for _, x := range b {
-		if x <= ' ' || x == 0x7f {
-			return false
-		}
-	}
-	return true
+	return n
 }
