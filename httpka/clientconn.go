@@ -87,7 +87,10 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		c.next = nil
 		c.requests++
 		e.Nth = c.requests
-		readHead(send, e) // where the head is long, what is known still holds
+		var m Message
+		if n, _ := readHead(send, &m); n > 0 { // where the head is long, what is known still holds
+			e.says(&m)
+		}
 		c.event(*e)
 	}
 	c.listen(false, send)
@@ -107,19 +110,18 @@ func (c *clientConn) Write(b []byte) (int, error) {
 // writes HTTP/1.1 only.
 func (c *clientConn) old(b []byte) []byte {
 	c.held = append(c.held, b...)
-	n := headLen(c.held)
-	if n == 0 && len(c.held) < maxHead {
+	head, rest := c.held, []byte(nil)
+	if n := bytes.Index(c.held, []byte("\r\n\r\n")); n >= 0 {
+		head, rest = c.held[:n+2], c.held[n+2:]
+	} else if len(c.held) < maxHead {
 		return nil
 	}
-	line, rest, _ := bytes.Cut(c.held[:n], []byte("\r\n"))
-	head := append(bytes.TrimSuffix(line, []byte("1.1")), "1.0\r\n"...)
-	if !c.client.cfg.NoReuse {
-		rest = bytes.Replace(rest, []byte("Connection: close\r\n"), nil, 1) // see do
-	}
-	head = append(bytes.Clone(head), rest...)
-	send := append(head, c.held[n:]...)
 	c.held = nil
-	return send
+	head = bytes.Replace(head, []byte(" HTTP/1.1\r\n"), []byte(" HTTP/1.0\r\n"), 1)
+	if !c.client.cfg.NoReuse {
+		head = bytes.Replace(head, []byte("Connection: close\r\n"), nil, 1) // see do
+	}
+	return append(head, rest...)
 }
 
 func (c *clientConn) Read(b []byte) (int, error) {
@@ -164,19 +166,10 @@ func (c *clientConn) Read(b []byte) (int, error) {
 // 9112 section 9.2).
 var errUnsolicited = errors.New("the server sent what no request had asked for")
 
-// isHTTP2 knows the frames a server of HTTP/2 may begin with (RFC 9113 sections
-// 3.4 and 4.1): SETTINGS, or GOAWAY, on stream 0.
-func isHTTP2(b []byte) bool {
-	return len(b) >= 9 && b[0] == 0 && (b[3] == 4 || b[3] == 7) && bytes.Equal(b[4:9], make([]byte, 5))
-}
-
 // listen needs c.mu.
 func (c *clientConn) listen(fromServer bool, b []byte) {
 	if len(b) == 0 {
 		return
-	}
-	if fromServer && c.got.Status == 0 && isHTTP2(b) {
-		c.alien = ErrHTTP2
 	}
 	if c.client.cfg.OnHead != nil {
 		c.heads[direction(fromServer)].add(b)
@@ -235,17 +228,15 @@ func (c *clientConn) tellResponse(m Message) {
 	if !c.client.cfg.Responses {
 		return
 	}
-	kind := Response
+	e := Event{Kind: Response, FromServer: true, Nth: m.Nth, Reused: m.Nth > 1}
+	e.says(&m)
 	switch {
 	case m.Interim():
-		kind = Interim
+		e.Kind = Interim
 	case m.Status == 101:
-		kind = Upgrade
+		e.Kind = Upgrade
 	}
-	c.event(Event{
-		Kind: kind, FromServer: true, Method: m.Method, Target: m.Target, Status: m.Status,
-		Version: m.Version, Connection: m.Connection, KeepAlive: m.KeepAlive, Nth: m.Nth, Reused: m.Nth > 1,
-	})
+	c.event(e)
 }
 
 // back takes what the pool says when a request gives the connection back.

@@ -190,6 +190,7 @@ type half struct {
 	says     options
 	faulty   bool // the framing of m is not to be trusted
 	violated bool // stopped by what is not HTTP
+	sought   bool // the head being read was found behind a gap: it may be none
 	left     int64
 	chunks   chunks
 }
@@ -234,7 +235,7 @@ func (c *Conversation) feed(fromServer bool, h *half, b []byte) {
 			c.hold(fromServer, h, b)
 		case atSeeking:
 			if beginsMessage(fromServer, b) {
-				h.state = atHead
+				h.state, h.sought = atHead, true
 				continue
 			}
 			h.pos += int64(n)
@@ -325,9 +326,15 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 	}
 	if err != nil {
 		h.buf = h.buf[:had]
+		if h.sought { // it was none: a body that looked like one
+			h.pos += int64(had + len(b))
+			h.buf, h.state, h.sought = h.emptied(), atSeeking, false
+			return len(b)
+		}
 		c.broken(fromServer, h, err, atStopped)
 		return 0
 	}
+	h.sought = false
 	h.m.Connection, h.m.KeepAlive = c.lately.string(f.connection.value), c.lately.string(f.keepAlive.value)
 	h.says = readOptions(f.connection.value)
 	h.buf = h.emptied() // f is not of it any more

@@ -2,8 +2,10 @@ package httpka_test
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"kax/httpka"
 )
@@ -27,6 +29,44 @@ func TestBodyAllocatesNothing(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
+}
+
+// A program may follow many connections.
+func TestConversationIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(httpka.Conversation{}); n > 800 {
+		t.Errorf("%d bytes", n)
+	}
+	// What long messages took is not kept.
+	long := strings.Repeat("x", 60_000)
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	idle := make([]httpka.Conversation, 100)
+	before := used()
+	for i := range idle {
+		c := &idle[i]
+		for range 20 { // pipelined
+			c.Feed(false, []byte("GET / HTTP/1.1\r\n\r\n"))
+		}
+		for _, head := range []string{"GET /" + long, " HTTP/1.1\r\n\r\n"} {
+			c.Feed(false, []byte(head))
+		}
+		for range 21 {
+			for _, head := range []string{"HTTP/1.1 200 " + long, "\r\nContent-Length: 0\r\n\r\n"} {
+				c.Feed(true, []byte(head))
+			}
+		}
+		if c.Unanswered() != 0 {
+			t.Fatal("a request has no response")
+		}
+	}
+	if each := (int64(used()) - int64(before)) / int64(len(idle)); each > 1<<10 {
+		t.Errorf("an idle connection holds %d bytes more", each)
+	}
+	runtime.KeepAlive(idle)
 }
 
 func BenchmarkConversationBody(b *testing.B) {

@@ -59,6 +59,10 @@ func FuzzConversation(f *testing.F) {
 		if n := c.Unanswered(); n < 0 || n > 1000 {
 			t.Errorf("%d unanswered", n)
 		}
+		c.Reset()
+		if again := s.run(&c, whole); !same(again, found) {
+			t.Errorf("%q\nonce  %v\nagain %v", s, found, again)
+		}
 		if plain(s) {
 			if cut := s.run(new(httpka.Conversation), splitter(seed)); !same(cut, found) {
 				t.Errorf("%q\ncut   %v\nwhole %v", s, cut, found)

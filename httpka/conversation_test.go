@@ -171,6 +171,8 @@ var conversations = []struct {
 	{"4 no status", talk{simple, "<HTTP/1.1 2000\r\n\r\n"}, asks + "true broken: malformed head: no status"},
 	{"RFC 9113 3.4 preface", talk{">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, "false broken: not HTTP/1: HTTP/2"},
 	{"HTTP/2 response", talk{simple, "<HTTP/2 200\r\n\r\n"}, asks + "true broken: not HTTP/1: no version of it"},
+	{"RFC 9113 3.4 settings", talk{simple, "<\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03"}, asks + "true broken: not HTTP/1: HTTP/2"},
+	{"another frame", talk{simple, "<\x00\x00\x12\x04\x00\x00\x00\x00\x01"}, asks + "true broken: not HTTP/1"},
 	{"TLS", talk{">\x16\x03\x01\x02", "<\x16\x03\x03"}, "false broken: not HTTP/1: TLS|true broken: not HTTP/1: TLS"},
 	{"not quite TLS", talk{">\x16\x04"}, "false broken: not HTTP/1"},
 	{"SSH", talk{"<SSH-2.0-x\r\n", ">SSH-2.0-y\r\n"}, "true broken: not HTTP/1|false broken: not HTTP/1"},
@@ -194,6 +196,9 @@ var conversations = []struct {
 	{"gap in a response that says close", talk{simple, "<HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nabc", "<GAP 7"}, asks + "200=1 length 9|200=1: bytes are missing; no, by server: Connection: close"},
 	{"joined midway", talk{">GAP -1", "<GAP -1", "<some body", "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", simple, ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|200=0 end 2; unknown: the request was not seen|" + asks + "200=1 length 2|200=1 end 2" + yes},
 	{"joined midway, in a pipeline", talk{">GAP -1", "<GAP -1", "<HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", simple, "<k", ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|" + asks + "200=0 end 2; unknown: the request was not seen|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
+	{"joined midway, in a body that looks like a head", talk{">GAP -1", "<GAP -1", "<HTTP/1.1 200 OK\r\nsaid the server\r\n", ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
+	{"joined midway, in a body that looks like a head until later", talk{">GAP -1", "<GAP -1", "<HTTP/1.1 200 OK\r\nServer: x\r\n", "<said the server\r\n\r\n" + ok[1:], ok}, "false broken: bytes are missing|true broken: bytes are missing|200=0 length 2|200=0 end 2; unknown: the request was not seen"},
+	{"joined midway, in a body that looks like a start-line", talk{">GAP -1", ">GET / HTTP/1.1 was asked\r\n", simple}, "false broken: bytes are missing|GET /=1 none|GET /=1 end 0"},
 	{"gap behind a CONNECT", talk{">CONNECT a:1 HTTP/1.1\r\n\r\n", "<GAP 9", ">x"}, "CONNECT a:1=1 none|CONNECT a:1=1 end 0|true broken: bytes are missing|false broken: bytes are missing"},
 }
 
@@ -252,6 +257,19 @@ func TestMessageFields(t *testing.T) {
 		}
 		if found[i].Message != *want {
 			t.Errorf("%d: got  %+v\nwant %+v", i, found[i].Message, *want)
+		}
+	}
+}
+
+// What was said of one connection has no part in the next.
+func TestConversationReset(t *testing.T) {
+	c := new(httpka.Conversation)
+	for _, tt := range conversations {
+		var fresh httpka.Conversation
+		want := tt.talk.run(&fresh, whole)
+		c.Reset()
+		if got := tt.talk.run(c, whole); !same(got, want) || c.Unanswered() != fresh.Unanswered() {
+			t.Errorf("%s: %v, %d unanswered\nwant %v, %d", tt.name, got, c.Unanswered(), want, fresh.Unanswered())
 		}
 	}
 }

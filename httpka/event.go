@@ -53,6 +53,14 @@ type Event struct {
 	Err    error         // of Error
 }
 
+// says fills in what the head of a message says.
+func (e *Event) says(m *Message) {
+	e.Status, e.Version, e.Connection, e.KeepAlive = m.Status, m.Version, m.Connection, m.KeepAlive
+	if m.Method != "" { // a response has none where its request is not known
+		e.Method, e.Target = m.Method, m.Target
+	}
+}
+
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()

@@ -175,7 +175,6 @@ type wire struct {
 	final Finding // the last of a final response
 	done  bool    // it has come since the last request
 	heard bool    // anything has come since then
-	begun []byte  // the first bytes of that
 	ended time.Time
 	buf   [4096]byte
 }
@@ -197,9 +196,6 @@ func (w *wire) read(deadline time.Time) error {
 		_ = w.conn.SetReadDeadline(deadline)
 		n, err := w.conn.Read(w.buf[:])
 		if n > 0 {
-			if !w.heard {
-				w.begun = append(w.begun[:0], w.buf[:min(n, 9)]...)
-			}
 			w.heard = true
 			w.talk.Feed(true, w.buf[:n])
 		}
@@ -216,9 +212,6 @@ func (w *wire) read(deadline time.Time) error {
 		}
 	}
 	if w.final.Stage == MessageBroken {
-		if beginsHTTP2(w.begun) {
-			return ErrHTTP2
-		}
 		return w.final.Err
 	}
 	return nil
@@ -256,10 +249,4 @@ func (w *wire) watch() IdleEnd {
 func isTimeout(err error) bool {
 	t := net.Error(nil)
 	return errors.As(err, &t) && t.Timeout() && !errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// beginsHTTP2 reports that b is the first frame of an HTTP/2 server, SETTINGS,
-// or GOAWAY where it has had enough already, of no stream (RFC 9113 section 4.1).
-func beginsHTTP2(b []byte) bool {
-	return len(b) >= 9 && (b[3] == 4 || b[3] == 7) && string(b[5:9]) == "\x00\x00\x00\x00"
 }

@@ -23,19 +23,3 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
-
-func FuzzHeadLen(f *testing.F) {
-	for _, seed := range []string{"", "\n\n", "HTTP/1.1 200 OK\r\n\r\nbody", "A\n\r\nB", "A\r\nB: C\r\n", "\r\n\r\n", "\r\n\r"} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		n := headLen(b)
-		whole := string(b)
-		if n > 0 && !strings.HasSuffix(whole[:n], "\n\n") && !strings.HasSuffix(whole[:n], "\n\r\n") {
-			t.Errorf("%q ends at %d", b, n)
-		}
-		if n == 0 && (strings.Contains(whole, "\n\n") || strings.Contains(whole, "\n\r\n")) {
-			t.Errorf("%q has no end", b)
-		}
-	})
-}

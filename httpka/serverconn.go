@@ -126,28 +126,26 @@ func (c *serverConn) answer(b []byte) []byte {
 	}
 	var send []byte
 	for c.answering && len(b) > 0 {
-		n := headLen(b)
-		if n == 0 && mayBeHead(b) {
-			c.held = bytes.Clone(b)
-			return send
-		}
-		if n == 0 {
+		m := Message{FromServer: true}
+		n, err := readHead(b, &m)
+		if err != nil {
 			c.answering = false // no HTTP: hijacked
 			break
 		}
-		send = append(send, c.tell(b[:n])...)
+		if n == 0 {
+			c.held = bytes.Clone(b)
+			return send
+		}
+		send = append(send, c.tell(b[:n], &m)...)
 		b = b[n:]
 	}
 	return append(send, b...)
 }
 
 // tell reports a response by its head, and returns the head as it is sent.
-func (c *serverConn) tell(head []byte) []byte {
+func (c *serverConn) tell(head []byte, m *Message) []byte {
 	e := c.request
-	if !readHead(head, &e) {
-		c.answering = false
-		return head
-	}
+	e.says(m)
 	switch {
 	case e.Status == http.StatusSwitchingProtocols:
 		e.Kind, c.answering = Upgrade, false
@@ -159,7 +157,10 @@ func (c *serverConn) tell(head []byte) []byte {
 	default:
 		c.responses++
 		head = c.dress(head, e)
-		readHead(head, &e)
+		dressed := Message{FromServer: true}
+		if n, _ := readHead(head, &dressed); n > 0 {
+			e.says(&dressed)
+		}
 		e.Kind, c.answering = Response, false
 		e.Nth, e.Reused = c.responses, c.responses > 1
 		c.version, c.said = e.Version, e.Connection

@@ -95,6 +95,13 @@ func hopeless(b []byte, fromServer bool) error {
 			return ErrTLS
 		}
 		return ErrNotHTTP
+	case fromServer && first == 0: // perhaps a frame
+		if isHTTP2(b) {
+			return ErrHTTP2
+		}
+		if len(b) >= frameHeader {
+			return ErrNotHTTP
+		}
 	case fromServer:
 		if n := min(len(b), len(start)); string(b[:n]) != start[:n] {
 			return ErrNotHTTP
@@ -107,6 +114,14 @@ func hopeless(b []byte, fromServer bool) error {
 		}
 	}
 	return nil
+}
+
+const frameHeader = 9 // bytes: RFC 9113 section 4.1
+
+// isHTTP2 knows the frames that a server of HTTP/2 may begin with (RFC 9113
+// section 3.4): SETTINGS, or GOAWAY, on stream 0.
+func isHTTP2(b []byte) bool {
+	return len(b) >= frameHeader && b[0] == 0 && (b[3] == 4 || b[3] == 7) && string(b[5:frameHeader]) == "\x00\x00\x00\x00"
 }
 
 // beginsMessage reports that b may be where a direction continues after a gap:
@@ -131,7 +146,7 @@ func (m *Message) readStartLine(line []byte, l *lately) error {
 		return m.readStatusLine(line, l)
 	}
 	n := tokenLen(line)
-	end := n + 1 // of the target
+	end := n + 1                                                  // of the target
 	for end < len(line) && line[end] > ' ' && line[end] != 0x7f { // bytes above ASCII are wrong there, and common
 		end++
 	}
