@@ -63,10 +63,12 @@ func TestConversationIsSmall(t *testing.T) {
 			t.Fatal("a request has no response")
 		}
 	}
-	if each := (int64(used()) - int64(before)) / int64(len(idle)); each > 1<<10 {
+	each := (int64(used()) - int64(before)) / int64(len(idle))
+	if each > 1<<10 {
 		t.Errorf("an idle connection holds %d bytes more", each)
 	}
 	runtime.KeepAlive(idle)
+	runtime.KeepAlive(long)
 }
 
 func BenchmarkConversationBody(b *testing.B) {

@@ -264,12 +264,23 @@ func TestMessageFields(t *testing.T) {
 // What was said of one connection has no part in the next.
 func TestConversationReset(t *testing.T) {
 	c := new(httpka.Conversation)
-	for _, tt := range conversations {
-		var fresh httpka.Conversation
-		want := tt.talk.run(&fresh, whole)
-		c.Reset()
-		if got := tt.talk.run(c, whole); !same(got, want) || c.Unanswered() != fresh.Unanswered() {
-			t.Errorf("%s: %v, %d unanswered\nwant %v, %d", tt.name, got, c.Unanswered(), want, fresh.Unanswered())
+	for _, before := range []talk{
+		{simple, ">GET", "<HTTP/1.1 200 OK\r\n"},
+		{">\x16\x03", "<\x00\x01"},
+		{">GAP -1", "<GAP -1"},
+		{">CONNECT a:1 HTTP/1.1\r\n\r\nheld"},
+		{">CONNECT a:1 HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\n\r\n"},
+		{simple, "<HTTP/1.1 200 OK\r\n\r\n", ">FIN", "<FIN"},
+	} {
+		for _, tt := range conversations {
+			var fresh httpka.Conversation
+			want := tt.talk.run(&fresh, whole)
+			c.Reset()
+			before.run(c, whole)
+			c.Reset()
+			if got := tt.talk.run(c, whole); !same(got, want) || c.Unanswered() != fresh.Unanswered() {
+				t.Errorf("%s, after %q: %v, %d unanswered\nwant %v, %d", tt.name, before, got, c.Unanswered(), want, fresh.Unanswered())
+			}
 		}
 	}
 }
