@@ -113,7 +113,10 @@ func TestClosedOnReceipt(t *testing.T) {
 	for _, test := range []struct {
 		method string
 		retry  bool
-	}{{"GET", true}, {"HEAD", true}, {"POST", false}, {"DELETE", false}} {
+	}{
+		{"GET", true}, {"HEAD", true}, {"OPTIONS", true}, {"TRACE", true},
+		{"POST", false}, {"PUT", false}, {"PATCH", false}, {"DELETE", false},
+	} {
 		for _, how := range []httpka.CloseWith{httpka.FIN, httpka.RST} {
 			t.Run(test.method+" "+string(how), func(t *testing.T) {
 				t.Parallel()
@@ -126,7 +129,7 @@ func TestClosedOnReceipt(t *testing.T) {
 					t.Fatal(status, err)
 				}
 				body := io.Reader(nil)
-				if test.method == "POST" {
+				if test.method[0] == 'P' {
 					body = strings.NewReader("abc")
 				}
 				req, err := http.NewRequestWithContext(t.Context(), test.method, url+"/second", body)

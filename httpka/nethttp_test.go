@@ -19,16 +19,20 @@ import (
 
 // standard serves with net/http alone and tells how many connections close.
 func standard(t *testing.T, h http.HandlerFunc) (url string, closed <-chan struct{}) {
-	l := listen(t)
 	ended := make(chan struct{}, 100)
-	s := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+	addr := standardServer(t, &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			ended <- struct{}{}
 		}
-	}}
+	}})
+	return "http://" + addr + "/", ended
+}
+
+func standardServer(t *testing.T, s *http.Server) (addr string) {
+	l := listen(t)
 	go s.Serve(l) //nolint:errcheck // ends with the test
 	t.Cleanup(func() { s.Close() })
-	return "http://" + l.Addr().String() + "/", ended
+	return l.Addr().String()
 }
 
 func await(t *testing.T, what string, c <-chan struct{}) {
@@ -69,6 +73,21 @@ func TestUnreadBodyNotReused(t *testing.T) {
 		if e := rec.of(httpka.Request)[1]; e.Reused {
 			t.Errorf("body of %d bytes: the connection is reused", size)
 		}
+	}
+}
+
+// One that is neither read nor closed holds its connection.
+func TestLeakedBodyNotReused(t *testing.T) {
+	t.Parallel()
+	url, _ := standard(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "leaked") })
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	for range 2 {
+		resp := do(t, c, url)
+		defer resp.Body.Close()
+	}
+	if e := rec.of(httpka.Request)[1]; e.Reused {
+		t.Error("the connection is reused")
 	}
 }
 
@@ -225,5 +244,76 @@ func TestOldVersionReused(t *testing.T) {
 			t.Errorf("%q: reused %t", test.head, e.Reused)
 		}
 		c.Close()
+	}
+}
+
+// The server agrees to keep a connection of HTTP/1.0 if it was asked to.
+func TestOldVersionEchoed(t *testing.T) {
+	t.Parallel()
+	addr := standardServer(t, &http.Server{Handler: http.NotFoundHandler()})
+	for asked, said := range map[string]string{"": "", "Connection: keep-alive\r\n": "keep-alive"} {
+		c := dialRaw(t, addr)
+		c.send("GET / HTTP/1.0\r\n" + asked + "\r\n")
+		if resp := c.response("GET"); resp.Header.Get("Connection") != said || resp.Close != (said == "") {
+			t.Errorf("asked %q, and it says %q, close %t", asked, resp.Header.Get("Connection"), resp.Close)
+		}
+	}
+}
+
+// A close that has come before the next request costs a connection and nothing
+// else, whatever the method.
+func TestClosedBeforeRequest(t *testing.T) {
+	t.Parallel()
+	url := script(t, func(_ int, c *net.TCPConn, next func() *http.Request) {
+		if next() != nil {
+			answer(c, noContent)
+		}
+	})
+	rec := newRecorder()
+	c := newClient(t, httpka.ClientConfig{}, rec)
+	for i, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := c.Exchange(req, httpka.Bounds{}); x.Err != nil || x.Retried || x.Reused || x.Conn != i+1 {
+			t.Errorf("%s: %+v", method, x)
+		}
+		waitClosed(t, c)
+	}
+}
+
+// A server's IdleTimeout of 0 is its ReadTimeout, and a negative one is none.
+func TestIdleTimeoutFallsBack(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	ask := func(idle time.Duration) *raw {
+		c := dialRaw(t, standardServer(t, &http.Server{Handler: http.NotFoundHandler(), ReadTimeout: timeout, IdleTimeout: idle}))
+		c.send(keepRequest)
+		c.response("GET")
+		return c
+	}
+	never := ask(-1)
+	if err := ask(0).end(); err != nil {
+		t.Errorf("without an idle timeout: %v, want EOF", err)
+	}
+	if !quiet(never.Conn) {
+		t.Error("a negative idle timeout has ended a connection")
+	}
+}
+
+// IdleTimeout does not bound the wait for a first request.
+func TestNoFirstRequestStaysOpen(t *testing.T) {
+	t.Parallel()
+	addr := standardServer(t, &http.Server{Handler: http.NotFoundHandler(), IdleTimeout: 50 * time.Millisecond})
+	unused := dialRaw(t, addr)
+	used := dialRaw(t, addr)
+	used.send(keepRequest)
+	used.response("GET")
+	if err := used.end(); err != nil {
+		t.Errorf("after the idle timeout: %v, want EOF", err)
+	}
+	if !quiet(unused.Conn) {
+		t.Error("the connection on which nothing was asked has ended")
 	}
 }
