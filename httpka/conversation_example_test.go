@@ -34,3 +34,28 @@ func ExampleConversation() {
 	// response 2: 200, body 3 (until close), bytes 43 to 84
 	//   reuse? no, by server: Connection: close
 }
+
+// A connection is joined midway, as a capture does that begins late. The body
+// that is under way is passed over, up to a piece that begins a message.
+func ExampleConversation_Gap() {
+	c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+		switch m := f.Message; {
+		case f.Err != nil:
+			fmt.Println("from server:", m.FromServer, f.Err)
+		case f.Stage == httpka.MessageComplete && m.FromServer:
+			fmt.Printf("response %d: %d, reuse? %v\n", m.Nth, m.Status, f.Reuse)
+		}
+	}}
+	const client, server = false, true
+	c.Gap(client, -1)
+	c.Gap(server, -1)
+	c.Feed(server, []byte("the rest of a body"))
+	c.Feed(server, []byte("HTTP/1.1 204 No Content\r\n\r\n")) // its request was not seen
+	c.Feed(client, []byte("GET /b HTTP/1.1\r\nHost: x\r\n\r\n"))
+	c.Feed(server, []byte("HTTP/1.1 204 No Content\r\n\r\n"))
+	// Output:
+	// from server: false bytes are missing
+	// from server: true bytes are missing
+	// response 0: 204, reuse? unknown: the request was not seen
+	// response 1: 204, reuse? yes, by both: persistent
+}

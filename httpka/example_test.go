@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"kax/httpka"
 )
@@ -106,4 +107,28 @@ func ExampleClient_Exchange() {
 	// 200 on #1, reused: true, ""
 	// 200 on #2, reused: false, "body-unread"
 	// 200 on #3, reused: false, "server-close"
+}
+
+// How long does a server leave an idle connection open?
+func ExampleIdleFinder() {
+	s := httpka.NewServer(httpka.ServerConfig{IdleTimeout: time.Second, Announce: true})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go s.Serve(l) //nolint:errcheck // closed below
+	defer s.Close()
+
+	finder := httpka.IdleFinder{URL: "http://" + l.Addr().String() + "/keep", Samples: 3}
+	found, err := finder.Find(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(found.Samples, "connections ended by", found.How, "after about", found.Timeout.Round(time.Second))
+	fmt.Println("announced:", found.Announced)
+	// Output:
+	// 3 connections ended by fin after about 1s
+	// announced: timeout=1
 }
