@@ -1,10 +1,8 @@
 package httpka_test
 
 import (
-	"bufio"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"testing"
@@ -31,26 +29,10 @@ func TestServerIdleTimeout(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := listen(t)
-			go tt.server.Serve(l) //nolint:errcheck // ends with the test
-			t.Cleanup(func() { tt.server.Close() })
-			c, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			r := bufio.NewReader(c)
+			c := dialRaw(t, standardServer(t, tt.server))
 			if tt.asks {
-				if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-					t.Fatal(err)
-				}
-				resp, err := http.ReadResponse(r, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-					t.Fatal(err)
-				}
+				c.send(keepRequest)
+				c.response("GET")
 			}
 			wait := patience
 			if !tt.closes {
@@ -59,7 +41,7 @@ func TestServerIdleTimeout(t *testing.T) {
 			if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
 				t.Fatal(err)
 			}
-			_, err = r.ReadByte()
+			_, err := c.r.ReadByte()
 			if closed := errors.Is(err, io.EOF); closed != tt.closes || !closed && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%v; closes: %v", err, tt.closes)
 			}

@@ -282,38 +282,3 @@ func TestClosedBeforeRequest(t *testing.T) {
 		waitClosed(t, c)
 	}
 }
-
-// A server's IdleTimeout of 0 is its ReadTimeout, and a negative one is none.
-func TestIdleTimeoutFallsBack(t *testing.T) {
-	t.Parallel()
-	const timeout = 50 * time.Millisecond
-	ask := func(idle time.Duration) *raw {
-		c := dialRaw(t, standardServer(t, &http.Server{Handler: http.NotFoundHandler(), ReadTimeout: timeout, IdleTimeout: idle}))
-		c.send(keepRequest)
-		c.response("GET")
-		return c
-	}
-	never := ask(-1)
-	if err := ask(0).end(); err != nil {
-		t.Errorf("without an idle timeout: %v, want EOF", err)
-	}
-	if !quiet(never.Conn) {
-		t.Error("a negative idle timeout has ended a connection")
-	}
-}
-
-// IdleTimeout does not bound the wait for a first request.
-func TestNoFirstRequestStaysOpen(t *testing.T) {
-	t.Parallel()
-	addr := standardServer(t, &http.Server{Handler: http.NotFoundHandler(), IdleTimeout: 50 * time.Millisecond})
-	unused := dialRaw(t, addr)
-	used := dialRaw(t, addr)
-	used.send(keepRequest)
-	used.response("GET")
-	if err := used.end(); err != nil {
-		t.Errorf("after the idle timeout: %v, want EOF", err)
-	}
-	if !quiet(unused.Conn) {
-		t.Error("the connection on which nothing was asked has ended")
-	}
-}
