@@ -41,7 +41,7 @@ const (
 //
 // Bodies are not kept: of each direction up to 64 KiB of a head are, and of
 // 1000 requests or 256 KiB of targets what their responses need. Between
-// messages it is about 1 KiB, and 3 at most.
+// messages it is about 1 KiB, and 5 at most.
 type Conversation struct {
 	OnFinding func(Finding) // called before Feed, Gap and Close return; may be nil, must not call them
 
@@ -198,9 +198,9 @@ func (c *Conversation) ended(fromServer bool, h *half) {
 // Gap says that the next n bytes of a direction are missing, or with a
 // negative n that their number is not known. Inside a body, or a chunk, that
 // is longer than that, reading goes on. Elsewhere the message is broken, and
-// the direction is lost until a piece begins with a start-line. Which request
-// a response answers is known again when a request comes while none is
-// waiting, and no response under way.
+// the direction is lost until a piece begins with a start-line, and fields
+// behind it if there is more. Which request a response answers is known again
+// when a request comes while none is waiting, and no response under way.
 func (c *Conversation) Gap(fromServer bool, n int64) {
 	h := &c.half[direction(fromServer)]
 	switch {
