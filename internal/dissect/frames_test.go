@@ -92,8 +92,8 @@ func raw(segment []byte, reversed bool) []byte {
 	return inIPv4("", segment)
 }
 
-// talk is a connection with a probe, another on the same ports that is refused,
-// and one that is met midway.
+// talk is a connection with a probe, two others on the same ports, the first of
+// which is refused, and one that is met midway.
 func talk() [][]byte {
 	return [][]byte{
 		there(40000, 0x02, 100, 0, ""),
@@ -106,6 +106,7 @@ func talk() [][]byte {
 		back(40000, 0x11, 501, 107, ""),
 		there(40000, 0x02, 9000, 0, ""),
 		back(40000, 0x14, 0, 9001, ""),
+		there(40000, 0x02, 9000, 0, ""),
 		back(40001, 0x18, 77, 88, "first seen"),
 	}
 }

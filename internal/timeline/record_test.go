@@ -133,6 +133,12 @@ func tcpRecords(t testing.TB) []timeline.Record {
 			Failures: map[string]int{"EOF": 3, "<reset>": 37},
 			Offsets:  []timeline.RaceOffset{{Offset: -1000, RaceCount: timeline.RaceCount{Fine: 1, Fresh: 2, Retried: 3, Failed: 40}}},
 		}}}},
+		{Packet: &timeline.Packet{
+			Number: 7, Link: "raw", Frame: timeline.Bytes{0x45, 0}, Meaning: []string{"<nothing>"},
+			Layers: []timeline.Layer{{Name: "ip", Field: timeline.Field{
+				Text: "Internet", Length: 2, Fields: []timeline.Field{{Text: "Type", Offset: 1, Length: 1}},
+			}}},
+		}},
 	}
 }
 
