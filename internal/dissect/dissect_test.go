@@ -54,8 +54,8 @@ func TestPass(t *testing.T) {
 		{"[Conversation completeness: Complete, WITH_DATA (31)]"},
 		{"[Stream index: 1]", "[Conversation completeness: Incomplete (37)]", "Sequence Number: 0    (rel"},
 		{"RST: port 80 refuses the connection."},
-		{"[Stream index: 2]", "[Conversation completeness: Incomplete, SYN_SENT (1)]"},
-		{"[Stream index: 3]", "[Conversation completeness: Incomplete (0)]", "Sequence Number: 1    (rel", "[Window size scaling factor: -1 (unknown)]"},
+		{"[Stream index: 1]", "Sequence Number: 0    (rel"},
+		{"[Stream index: 2]", "[Conversation completeness: Incomplete (0)]", "Sequence Number: 1    (rel", "[Window size scaling factor: -1 (unknown)]"},
 	} {
 		says(t, p[i], want...)
 	}

@@ -92,8 +92,8 @@ func raw(segment []byte, reversed bool) []byte {
 	return inIPv4("", segment)
 }
 
-// talk is a connection with a probe, two others on the same ports, the first of
-// which is refused, and one that is met midway.
+// talk is a connection with a probe, another on the same ports that is refused and
+// tried again, one that is met midway, and one whose server answers twice.
 func talk() [][]byte {
 	return [][]byte{
 		there(40000, 0x02, 100, 0, ""),
@@ -108,6 +108,9 @@ func talk() [][]byte {
 		back(40000, 0x14, 0, 9001, ""),
 		there(40000, 0x02, 9000, 0, ""),
 		back(40001, 0x18, 77, 88, "first seen"),
+		back(40002, 0x12, 700, 1, ""),
+		back(40002, 0x12, 900, 1, ""),
+		back(40002, 0x10, 901, 1, ""),
 	}
 }
 

@@ -73,7 +73,8 @@ func syn(f wire.Flags) uint32 { return uint32(f & wire.SYN / wire.SYN) }
 func fin(f wire.Flags) uint32 { return uint32(f & wire.FIN / wire.FIN) }
 
 // stream finds a segment's connection, and notes what the segment tells of it.
-// The rules are those of dissect_tcp in Wireshark's packet-tcp.c.
+// The rules are those of dissect_tcp in packet-tcp.c of Wireshark 4.0. (Later ones
+// also begin a new stream when a SYN comes again after a FIN or RST.)
 func (p *Pass) stream(s *wire.Segment) (*Stream, int) {
 	key, from := pair{s.Src, s.Dst}, 0
 	if s.Dst.Compare(s.Src) < 0 {
@@ -88,7 +89,7 @@ func (p *Pass) stream(s *wire.Segment) (*Stream, int) {
 			st.saw(SawSYN, true)
 			st.saw(SawData, s.Len > 0) // TCP Fast Open
 		}
-	case opens && st.Sides[from].Known && (s.Seq != st.Sides[from].Base || st.Completeness&(SawFIN|SawRST) != 0):
+	case opens && st.Sides[from].Known && s.Seq != st.Sides[from].Base:
 		st = p.newStream(key) // the ports are used again
 		st.saw(SawSYN, true)
 		st.goOn(s)

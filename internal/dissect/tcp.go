@@ -108,7 +108,9 @@ func (d *dissector) relative(seq, ack uint32, flags wire.Flags) (uint32, uint32)
 	if d.Stream == nil {
 		return seq, ack
 	}
-	seq -= d.Stream.Sides[d.Sender].Base
+	if seq -= d.Stream.Sides[d.Sender].Base; flags&wire.SYN != 0 && flags&wire.ACK != 0 {
+		seq = 0 // each answer to a SYN begins anew
+	}
 	if flags&wire.ACK != 0 {
 		ack -= d.Stream.Sides[1-d.Sender].Base
 	}
