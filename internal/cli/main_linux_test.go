@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 		// These tests wait for the kernel's timers and compute little: far
 		// more of them than processors can wait at a time.
 		flag.Parse()
-		if err := flag.Set("test.parallel", "16"); err != nil {
+		if err := flag.Set("test.parallel", "8"); err != nil {
 			panic(err)
 		}
 		code := m.Run()

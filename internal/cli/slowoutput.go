@@ -12,13 +12,13 @@ import (
 
 // slowOutput shows records beside whoever makes them: an output that cannot keep
 // up, as a terminal that is stopped, holds nothing up. Events for which there is
-// no room are left out, and that is said.
+// no room are left out, and in the end connections, and that is said.
 type slowOutput struct {
 	queue    chan timeline.Record
 	failed   chan struct{} // closed when nobody takes the output any more
 	done     sync.WaitGroup
 	err      error // why
-	left     int   // events left out since the last that was not
+	left     int   // records left out since the last that was not
 	leftLast timeline.Seconds
 }
 
@@ -50,24 +50,24 @@ func newSlowOutput(w io.Writer, show func(io.Writer) view.View) *slowOutput {
 
 // record keeps a copy of r until it can be shown.
 func (o *slowOutput) record(r timeline.Record) {
-	if r.Event == nil {
-		o.queue <- r // few, and nothing is to be lost of them
+	switch n := len(o.queue); {
+	case r.Event != nil && n >= queued/2: // the rest is for what says more
+		o.left, o.leftLast = o.left+1, r.Event.At
 		return
-	}
-	if len(o.queue) >= queued/2 { // the rest is for what must not be lost
-		o.left++
-		o.leftLast = r.Event.At
+	case r.Conn != nil && n >= queued-2: // what is said of those left out, and the summary
+		o.left, o.leftLast = o.left+1, r.Conn.Ended
 		return
+	case r.Event != nil:
+		o.sayLeft()
+		r.Event = r.Event.Clone()
 	}
-	o.sayLeft()
-	r.Event = r.Event.Clone()
 	o.queue <- r
 }
 
 func (o *slowOutput) sayLeft() {
 	if o.left > 0 {
 		o.queue <- timeline.Record{Step: &timeline.Step{
-			At: o.leftLast, Name: "left out", Text: fmt.Sprintf("%s: the output was too slow for them", timeline.Count(o.left, "event")),
+			At: o.leftLast, Name: "left out", Text: fmt.Sprintf("%s: the output was too slow for them", timeline.Count(o.left, "record")),
 		}}
 		o.left = 0
 	}
