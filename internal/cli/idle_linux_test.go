@@ -160,7 +160,7 @@ func TestIdleNAT(t *testing.T) {
 			if res.code != 0 || r.How != timeline.IdleSilent || r.Answer != tc.answer {
 				t.Errorf("%s", res)
 			}
-			if most := tc.o.Forget * 5 / 2; time.Duration(r.Waited) > most+200*time.Millisecond {
+			if most := tc.o.Forget * 5 / 2; time.Duration(r.Waited) > most+3*time.Second { // a busy machine adds to each round
 				t.Errorf("it took %v, more than 2.5 timeouts", time.Duration(r.Waited))
 			}
 			if slices.Contains(tc.flags, "--compare-keepalive") && (r.Probed == nil || r.Probed.How != timeline.IdleNone ||

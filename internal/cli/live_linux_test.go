@@ -98,8 +98,8 @@ func TestSetForeign(t *testing.T) {
 			{"--no-keepalive", func(s *tcpka.Settings) { s.Enabled = false }, [][2]int{soKeepalive}, "no probes: keepalive is off"},
 			{"--user-timeout 0", func(s *tcpka.Settings) { s.UserTimeout = 0 }, [][2]int{tcpUserTimeout}, "no probes: keepalive is off"},
 			{"--keepalive", func(s *tcpka.Settings) { s.Enabled = true }, [][2]int{soKeepalive}, "starts a full idle time"},
-			{"--keepidle 10 --keepintvl 11 --keepcnt 12 --user-timeout 90s", func(s *tcpka.Settings) {
-				s.Idle, s.Interval, s.Count, s.UserTimeout = 10*time.Second, 11*time.Second, 12, 90*time.Second
+			{"--keepidle 1000 --keepintvl 11 --keepcnt 12 --user-timeout 90s", func(s *tcpka.Settings) {
+				s.Idle, s.Interval, s.Count, s.UserTimeout = 1000*time.Second, 11*time.Second, 12, 90*time.Second
 			}, [][2]int{tcpKeepidle, tcpKeepintvl, tcpKeepcnt, tcpUserTimeout}, "a probe in "},
 		} {
 			before, was := f.options(t), f.settings(t)
