@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -106,24 +105,14 @@ func flowKinds(t *testing.T, path string) map[int]tcpka.Kind {
 	}
 }
 
-// tsharkProbes reads which frames have tcp.analysis.keep_alive.
+// tsharkProbes are the frames that have tcp.analysis.keep_alive.
 func tsharkProbes(t *testing.T, capture string) map[int]bool {
-	text, err := os.ReadFile(capture + ".tshark.tsv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(text), "\n")
-	column := slices.Index(strings.Split(lines[0], "\t"), "keep_alive")
-	if column < 0 {
-		t.Fatalf("no column keep_alive in %q", lines[0])
-	}
 	probes := make(map[int]bool)
-	for _, line := range lines[1:] {
-		cols := strings.Split(line, "\t")
-		if len(cols) <= column || cols[column] == "" {
+	for _, row := range need.Table(t, capture) {
+		if row["keep_alive"] == "" {
 			continue
 		}
-		frame, err := strconv.Atoi(cols[0])
+		frame, err := strconv.Atoi(row["frame"])
 		if err != nil {
 			t.Fatal(err)
 		}

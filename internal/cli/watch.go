@@ -36,8 +36,9 @@ func (a *app) watchCmd() *cobra.Command {
 		Short: "live: the timeline of every matching connection of this machine",
 		Long: `Shows the connections of this machine as kax demo shows its own, live: TCP with
 its keepalive probes on the left, HTTP/1 requests on the right. Runs until ^C,
---for or -c; then it sums up. Packets take CAP_NET_RAW, which is given up once
-the capture has begun; or a tcpdump captures, and kax read shows it:
+--for or -c; then it sums up. Packets take CAP_NET_RAW, which a static binary
+(CGO_ENABLED=0) gives up once the capture has begun; or a tcpdump captures, and
+kax read shows it:
 
   sudo tcpdump -U -w - tcp port 80 | kax read -
 

@@ -25,12 +25,7 @@ import (
 // Every line of the layers up to TCP is tshark's, for every packet of the public
 // captures. What tshark says besides is named in unsaid.
 func TestAgreesWithTshark(t *testing.T) {
-	for _, name := range []string{
-		"206_example_c.pcap", "docker-http-upgrade.pcap", "doh.pcapng", "example2.pcap", "http-pipelined-40.pcap",
-		"ocsp.pcapng", "one_tcp_stream.pcap", "pipelined-requests.pcap", "smb_v2.pcap", "thrift.pcap",
-		"vlan-collisions.pcap", "websocket.pcap", "redis-pubsub.pcap",
-		"null-http.pcap", "raw-http.pcap", "raw-ipv6-http.pcap", "sll-http.pcap", "sll2-http.pcap",
-	} {
+	for _, name := range need.Captures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			compare(t, need.Capture(t, name))

@@ -42,7 +42,7 @@ type stage struct {
 	watcher counters.Watcher // used without packets
 	writer  *capture.Writer  // or nil
 	owned   sync.Map         // pair of each connection that belongs to the run
-	seenOn  map[pair]int     // the interface where a direction was seen first
+	once    capture.Once
 
 	released time.Time // up to when everything has been told
 	failed   func(error)
@@ -61,7 +61,7 @@ type pair struct{ a, b netip.AddrPort }
 // openStage begins to gather everything about a server's port. Connections may
 // then be opened; the timeline is there from begin on.
 func openStage(env Env, port uint16) (*stage, error) {
-	s := &stage{env: env, settle: settle, seenOn: map[pair]int{}, stop: make(chan time.Time, 1), done: make(chan error, 1)}
+	s := &stage{env: env, settle: settle, stop: make(chan time.Time, 1), done: make(chan error, 1)}
 	if env.Source == timeline.Pipe {
 		s.settle = settlePipe
 	}
@@ -285,15 +285,12 @@ func (s *stage) keep(p capture.Packet) {
 	s.merge.At(p.Time, func(at time.Time) {
 		// Only now: a connection's first packets come before its dialler knows
 		// the address.
-		direction := pair{seg.Src, seg.Dst}
 		if !s.owns(seg.Src, seg.Dst) && !s.owns(seg.Dst, seg.Src) {
 			return
 		}
-		// Through a bridge or a tunnel a packet passes several interfaces.
-		if on, ok := s.seenOn[direction]; ok && on != p.Interface {
+		if !s.once.First(p.Interface, at, seg.Src, seg.Dst) {
 			return
 		}
-		s.seenOn[direction] = p.Interface
 		s.packets++
 		if late {
 			s.tracker.Mark("captured before: it came too late for its place")

@@ -19,11 +19,11 @@ type Observer struct {
 	Header timeline.Header // without Started: that is the first segment's time
 	timeline.Observing
 	Match func(a, b netip.AddrPort) bool // which connections; nil is all
-	Live  bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see Once
+	Live  bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see capture.Once
 	Each  bool                           // with Live: on whichever interface
 	Emit  func(timeline.Record)
 
-	once    Once
+	once    capture.Once
 	tracker *timeline.Tracker
 	number  int
 	decoder wire.Decoder

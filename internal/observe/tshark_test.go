@@ -17,14 +17,6 @@ import (
 	"kax/internal/timeline"
 )
 
-// captures are those that tshark has looked at beforehand.
-var captures = []string{
-	"206_example_c.pcap", "docker-http-upgrade.pcap", "doh.pcapng", "example2.pcap", "http-pipelined-40.pcap",
-	"null-http.pcap", "ocsp.pcapng", "one_tcp_stream.pcap", "pipelined-requests.pcap", "raw-http.pcap",
-	"raw-ipv6-http.pcap", "redis-pubsub.pcap", "sll-http.pcap", "sll2-http.pcap", "smb_v2.pcap", "thrift.pcap",
-	"vlan-collisions.pcap", "websocket.pcap",
-}
-
 // observed returns the events of a capture.
 func observed(t *testing.T, path string) (events []*timeline.Event) {
 	t.Helper()
@@ -69,7 +61,7 @@ func TestMessagesAgreeWithTshark(t *testing.T) {
 	// Without the body tshark loses what stands behind it in the same packet, and
 	// heads behind a segment that came late: these it is known not to find.
 	misses := map[string]int{"example2.pcap": 3, "http-pipelined-40.pcap": 30, "one_tcp_stream.pcap": 2}
-	for _, name := range captures {
+	for _, name := range need.Captures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := need.Capture(t, name)
@@ -101,12 +93,12 @@ func TestMessagesAgreeWithTshark(t *testing.T) {
 func TestMessagesAgreeWithTables(t *testing.T) {
 	// Responses whose end is not in the file: tshark waits for it.
 	unfinished := map[string][]string{"example2.pcap": {"200", "302"}}
-	for _, name := range captures {
+	for _, name := range need.Captures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := need.Capture(t, name)
 			var want []string
-			for _, row := range table(t, path) {
+			for _, row := range need.Table(t, path) {
 				for _, list := range []string{row["http_method"], row["http_status"]} {
 					for item := range strings.SplitSeq(list, ",") {
 						if item != "" {
@@ -150,7 +142,7 @@ func TestKindsAgreeWithTshark(t *testing.T) {
 		// See tcpka's test: acknowledgments that stand three times in the file.
 		"vlan-collisions.pcap": {26: "ack", 27: "ack", 36: "ack", 37: "ack"},
 	}
-	for _, name := range captures {
+	for _, name := range need.Captures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := need.Capture(t, name)
@@ -161,7 +153,7 @@ func TestKindsAgreeWithTshark(t *testing.T) {
 				}
 			}
 			got := map[int]string{}
-			for _, row := range table(t, path) {
+			for _, row := range need.Table(t, path) {
 				frame, err := strconv.Atoi(row["frame"])
 				if err != nil {
 					t.Fatal(err)
@@ -184,25 +176,6 @@ func TestKindsAgreeWithTshark(t *testing.T) {
 			}
 		})
 	}
-}
-
-// table reads what tshark said of a capture, by column.
-func table(t *testing.T, path string) (rows []map[string]string) {
-	t.Helper()
-	text, err := os.ReadFile(path + ".tshark.tsv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	names := strings.Split(lines[0], "\t")
-	for _, line := range lines[1:] {
-		row := map[string]string{}
-		for i, value := range strings.Split(line, "\t") {
-			row[names[i]] = value
-		}
-		rows = append(rows, row)
-	}
-	return rows
 }
 
 // differ returns what is only in a, and only in b, as often as it is.

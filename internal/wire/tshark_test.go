@@ -21,12 +21,7 @@ import (
 
 // What tshark says of the same frames, beside each capture in NAME.tshark.tsv.
 func TestAgreesWithTshark(t *testing.T) {
-	for _, name := range []string{
-		"206_example_c.pcap", "docker-http-upgrade.pcap", "doh.pcapng", "example2.pcap", "http-pipelined-40.pcap",
-		"ocsp.pcapng", "one_tcp_stream.pcap", "pipelined-requests.pcap", "smb_v2.pcap", "thrift.pcap",
-		"vlan-collisions.pcap", "websocket.pcap", "redis-pubsub.pcap",
-		"null-http.pcap", "raw-http.pcap", "raw-ipv6-http.pcap", "sll-http.pcap", "sll2-http.pcap",
-	} {
+	for _, name := range need.Captures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := need.Capture(t, name)
@@ -60,24 +55,18 @@ type segment struct {
 	flags    wire.Flags
 }
 
-// tsharkSegments reads the lines of a tsv file by frame number.
+// tsharkSegments are what tshark's table has, by frame number.
 func tsharkSegments(t *testing.T, capture string) map[int]segment {
-	text, err := os.ReadFile(capture + ".tshark.tsv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	segments := make(map[int]segment)
-	for _, line := range lines[1:] {
-		cols := strings.Split(line, "\t") // frame, stream, seq, ack, len, flags, …
-		number := func(i int) int {
-			n, err := strconv.Atoi(cols[i])
+	for _, row := range need.Table(t, capture) {
+		number := func(column string) int {
+			n, err := strconv.Atoi(row[column])
 			if err != nil {
-				t.Fatalf("line %q: %v", line, err)
+				t.Fatalf("%v: %s: %v", row, column, err)
 			}
 			return n
 		}
-		segments[number(0)] = segment{uint32(number(2)), uint32(number(3)), number(4), tsharkFlags(cols[5])}
+		segments[number("frame")] = segment{uint32(number("seq")), uint32(number("ack")), number("len"), tsharkFlags(row["flags"])}
 	}
 	return segments
 }

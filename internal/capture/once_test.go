@@ -1,4 +1,4 @@
-package observe
+package capture
 
 import (
 	"net/netip"
