@@ -111,7 +111,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) (Shot, error) {
 	tr := &http.Transport{DialContext: r.Dial, TLSClientConfig: r.TLS, DisableCompression: true}
 	defer tr.CloseIdleConnections()
-	if err := r.ask(ctx, tr, http.MethodGet); err != nil {
+	if err := r.open(ctx, tr); err != nil {
 		return Shot{}, fmt.Errorf("the first request: %w", err)
 	}
 	idle := time.Now()
@@ -137,6 +137,27 @@ func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) 
 		s.Outcome = RaceFine
 	}
 	return s, nil
+}
+
+// openings is how often a connection is opened for its first request.
+const openings = 3
+
+// open has the first request answered. Where a busy machine sends that late, the
+// server may have given up a connection without one. net/http sends nothing
+// again on a fresh connection (persistConn.shouldRetryRequest), but a GET may be
+// sent again (RFC 9110 section 9.2.2).
+func (r *Racer) open(ctx context.Context, tr *http.Transport) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, firstAnswer, fmt.Errorf("no response within %v", firstAnswer))
+	defer cancel()
+	for range openings {
+		if err = r.ask(ctx, tr, http.MethodGet); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return err
 }
 
 // ask sends a request and reads the response, which gives the connection back.

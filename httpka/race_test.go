@@ -50,6 +50,31 @@ func TestRacer(t *testing.T) {
 			}
 		})
 	}
+	// Whose first request is late may find a server that has given up the fresh
+	// connection: it is opened again, and not for ever.
+	for _, tc := range []struct {
+		name   string
+		closes func(conn int) bool
+		ok     bool
+	}{
+		{"two connections closed without a response", func(conn int) bool { return conn <= 2 }, true},
+		{"every connection closed without a response", func(int) bool { return true }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			shots, err := httpka.Racer{
+				URL: scripted(t, func(conn int, c *net.TCPConn, r *bufio.Reader) {
+					if !tc.closes(conn) {
+						keep(conn, c, r)
+					}
+				}),
+				At: time.Millisecond, Span: 1, Step: 2, Trials: 2, Methods: []string{http.MethodGet},
+			}.Run(t.Context())
+			if ok := err == nil && len(shots) == 4; ok != tc.ok {
+				t.Errorf("%+v, %v", shots, err)
+			}
+		})
+	}
 	if _, err := (httpka.Racer{URL: "http://127.0.0.1:1/", At: time.Second, Step: 1, Trials: 1, Methods: []string{"GET"}}).Run(t.Context()); err == nil {
 		t.Error("no error of a server that is not there")
 	}
