@@ -296,11 +296,13 @@ func (c *clientConn) fails(err error) error {
 	c.mu.Unlock()
 	switch {
 	case errors.Is(alien, ErrNotHTTP):
-		err = fmt.Errorf("the server does not speak HTTP/1: %w", alien)
+		err = fmt.Errorf("what the server sent is %w", alien)
 	case alien != nil:
 		err = alien
 	case errors.Is(err, io.EOF) && silent:
 		err = fmt.Errorf("the server closed the connection without a response: %w", err)
+	case isReset(err) && silent:
+		err = fmt.Errorf("the server reset the connection without a response: %w", plain(err))
 	}
 	why := NotReused{Reason: Failed}
 	if reset && crossed {

@@ -69,15 +69,20 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, address string) (
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(t.ConnectionState(), err)
 	}
+	if err != nil {
+		return nil, handshakeError(err)
+	}
+	return t, nil
+}
+
+// handshakeError says what a failed handshake of TLS means here.
+func handshakeError(err error) error {
 	// RFC 7301 section 3.2. crypto/tls has no value to compare with; a test
 	// holds the text.
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "no application protocol") {
-		return nil, fmt.Errorf("%w: the server takes none of the protocols offered, HTTP/1.1: %w", ErrNotHTTP, err)
+		return fmt.Errorf("%w: the server takes none of the protocols offered, HTTP/1.1: %w", ErrNotHTTP, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
-	}
-	return t, nil
+	return fmt.Errorf("TLS handshake: %w", err)
 }
 
 func (c *Client) forget(cc *clientConn) {

@@ -61,8 +61,8 @@ func (c *Client) Exchange(req *http.Request, b Bounds) *Exchange {
 		x.Body, err = c.read(resp, p.conn(), b.Read)
 		if err != nil && p.conn() != nil {
 			err = p.conn().fails(err)
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = fmt.Errorf("the body broke off after %d bytes: %w", x.Body, err)
+			if errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) {
+				err = fmt.Errorf("the body broke off after %d bytes: %w", x.Body, plain(err))
 			}
 			p.conn().failed(x, err)
 		}

@@ -131,12 +131,12 @@ func (a *approach) unanswered(err error, w *wire) error {
 		return fmt.Errorf("%s: the response did not end within %v", a.address, a.patience)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%s: no response within %v", a.address, a.patience)
-	case errors.Is(err, ErrHTTP2):
-		return fmt.Errorf("%s: it speaks HTTP/2 only: %w", a.address, err)
+	case errors.Is(err, ErrNotHTTP):
+		return fmt.Errorf("%s: what it sent is %w", a.address, err)
 	case errors.Is(err, io.EOF) && !w.heard:
 		return fmt.Errorf("%s: closed without a response", a.address)
 	}
-	return fmt.Errorf("%s: %w", a.address, err)
+	return fmt.Errorf("%s: %w", a.address, plain(err))
 }
 
 // open connects, and agrees on TLS.
@@ -153,10 +153,10 @@ func (a *approach) open(ctx context.Context) (*wire, error) {
 		w.conn = t
 		if err := t.HandshakeContext(ctx); err != nil {
 			raw.Close()
-			if alert := tls.AlertError(0); errors.As(err, &alert) && alert == 120 { // no_application_protocol, RFC 7301 section 3.2
-				return nil, fmt.Errorf("%s: it speaks no HTTP/1.1: %w", a.address, err)
+			if errors.Is(err, context.DeadlineExceeded) {
+				return nil, fmt.Errorf("%s: no end of the TLS handshake within %v", a.address, a.patience)
 			}
-			return nil, fmt.Errorf("%s: %w", a.address, err)
+			return nil, fmt.Errorf("%s: %w", a.address, handshakeError(err))
 		}
 	}
 	w.talk.OnFinding = func(f Finding) {

@@ -255,8 +255,12 @@ func TestIdleFinderErrors(t *testing.T) {
 		{"mute", "no response within 400ms", nil, say("", true)},
 		{"endless", "the response did not end within 400ms", nil, say("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx", true)},
 		{"gone", "closed without a response", nil, say("", false)},
-		{"HTTP/2", "HTTP/2 only", httpka.ErrHTTP2, say("\x00\x00\x00\x04\x00\x00\x00\x00\x00", false)},
+		{"HTTP/2", "not HTTP/1: HTTP/2", httpka.ErrHTTP2, say("\x00\x00\x00\x04\x00\x00\x00\x00\x00", false)},
 		{"TLS", "TLS", httpka.ErrTLS, say("\x15\x03\x01\x00\x02\x02\x46", false)},
+		{"mute, reset", "reset by peer", nil, func(_ int, c *net.TCPConn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			c.SetLinger(0)
+		}},
 		{"SSH", "not HTTP", httpka.ErrNotHTTP, say("SSH-2.0-x\r\n", false)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -266,6 +270,10 @@ func TestIdleFinderErrors(t *testing.T) {
 				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
+	}
+	url := "https" + strings.TrimPrefix(scripted(t, func(_ int, _ *net.TCPConn, r *bufio.Reader) { io.Copy(io.Discard, r) }), "http")
+	if _, err := (httpka.IdleFinder{URL: url, GiveUpAfter: 400 * time.Millisecond}).Find(t.Context()); err == nil || !strings.Contains(err.Error(), "no end of the TLS handshake within 400ms") {
+		t.Errorf("mute, TLS: %v", err)
 	}
 	for _, url := range []string{"", "127.0.0.1:80", "ftp://127.0.0.1/", "http://", "http://\x00/"} {
 		if _, err := (httpka.IdleFinder{URL: url}).Find(t.Context()); err == nil {

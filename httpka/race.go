@@ -3,7 +3,6 @@ package httpka
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -128,7 +127,7 @@ func (r *Racer) shoot(ctx context.Context, method string, offset time.Duration) 
 	case ctx.Err() != nil:
 		return Shot{}, context.Cause(ctx)
 	case err != nil:
-		s.Outcome, s.Err = RaceFailed, plainError(err)
+		s.Outcome, s.Err = RaceFailed, plain(err).Error()
 	case len(used) > 1:
 		s.Outcome = RaceRetried
 	case len(used) == 1 && !used[0].Reused:
@@ -182,13 +181,4 @@ func (r *Racer) ask(ctx context.Context, tr *http.Transport, method string) erro
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return err
-}
-
-// plainError leaves the addresses out, which differ from connection to
-// connection.
-func plainError(err error) string {
-	if op := (*net.OpError)(nil); errors.As(err, &op) {
-		err = op.Err
-	}
-	return err.Error()
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -74,12 +73,12 @@ after that time and --margin, else 3. It ends when that is known.`,
 }
 
 // finder makes the httpka.IdleFinder that the flags ask for.
-func (f *idleFlags) finder(cmd *cobra.Command, url string) (httpka.IdleFinder, error) {
-	finder := httpka.IdleFinder{URL: url, Samples: f.samples, GiveUpAfter: f.giveUp}
-	if !strings.Contains(url, "://") {
-		return finder, usage(fmt.Errorf("%q: must be a URL, as in http://127.0.0.1:3000/", url))
+func (f *idleFlags) finder(cmd *cobra.Command, arg string) (httpka.IdleFinder, error) {
+	u, err := parseURL(arg)
+	if err != nil {
+		return httpka.IdleFinder{}, usage(err)
 	}
-	var err error
+	finder := httpka.IdleFinder{URL: u.String(), Samples: f.samples, GiveUpAfter: f.giveUp}
 	if finder.Header, err = headerOf(f.headers); err != nil {
 		return finder, err
 	}
@@ -112,8 +111,8 @@ func headerOf(lines []string) (http.Header, error) {
 	return header, nil
 }
 
-func (a *app) idle(cmd *cobra.Command, f idleFlags, url string) error {
-	finder, err := f.finder(cmd, url)
+func (a *app) idle(cmd *cobra.Command, f idleFlags, arg string) error {
+	finder, err := f.finder(cmd, arg)
 	if err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func (a *app) idle(cmd *cobra.Command, f idleFlags, url string) error {
 	if f.json {
 		v = view.NewJSON(a.stdout, o)
 	}
-	if err := v.Record(a.header("http idle", timeline.Settings{Server: url})); err != nil {
+	if err := v.Record(a.header("http idle", timeline.Settings{Server: finder.URL})); err != nil {
 		return err
 	}
 	p := a.newIdleProgress(finder)
@@ -151,7 +150,7 @@ func (a *app) idle(cmd *cobra.Command, f idleFlags, url string) error {
 		return f.idleHint(err)
 	}
 	r := timeline.Idle{
-		URL: url, Status: result.Status, How: timeline.IdleEnd(result.How), IdleTimes: idleTimes(result),
+		URL: finder.URL, Status: result.Status, How: timeline.IdleEnd(result.How), IdleTimes: idleTimes(result),
 		Announced: result.Announced, Waited: timeline.Seconds(result.Waited), Probed: probed,
 	}
 	if result.Server != nil {
@@ -195,7 +194,9 @@ func (f *idleFlags) idleHint(err error) error {
 		return withHint(err, "does it speak TLS? For plain HTTP give http://")
 	case errors.Is(err, httpka.ErrTLS):
 		return withHint(err, "for TLS give https://")
-	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, new(*net.DNSError)), errors.As(err, new(*x509.HostnameError)):
+	case errors.Is(err, httpka.ErrNotHTTP):
+		return withHint(err, "kax speaks HTTP/1.1, whose connections this is about")
+	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, new(*net.DNSError)):
 		return dialHint(err)
 	}
 	return err

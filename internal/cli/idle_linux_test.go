@@ -370,7 +370,7 @@ func TestRaceNot(t *testing.T) {
 const s = require('http2').createServer()
 s.listen(0, '127.0.0.1', () => console.log(s.address().port))`))
 	for name, tc := range map[string]struct{ url, says string }{
-		"HTTP/2":   {"http://127.0.0.1:" + http2, "HTTP/2 only"},
+		"HTTP/2":   {"http://127.0.0.1:" + http2, "not HTTP/1: HTTP/2"},
 		"HTTP/1.0": {"http://127.0.0.1:" + oldServer(t) + "/keep", "HTTP/1.0 without keep-alive"},
 		"nobody":   {"http://127.0.0.1:" + freePort(t), "connection refused"},
 		"no name":  {"http://nowhere.invalid/", "nowhere.invalid"},

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 	"time"
 
@@ -65,16 +64,17 @@ this machine is asked, unless --yes-i-run-this-server.`,
 // mostRaced bounds the connections that are open at once.
 const mostRaced = 5000
 
-func (a *app) race(cmd *cobra.Command, f raceFlags, url string) error {
+func (a *app) race(cmd *cobra.Command, f raceFlags, arg string) error {
+	u, err := parseURL(arg)
 	switch {
-	case !strings.Contains(url, "://"):
-		return usage(fmt.Errorf("%q: must be a URL, as in http://127.0.0.1:3000/", url))
+	case err != nil:
+		return usage(err)
 	case f.step > f.span:
 		return usage(fmt.Errorf("--step %v: more than --span %v", f.step, f.span))
 	case f.at > 0 && f.at <= f.span:
 		return usage(fmt.Errorf("--span %v: not less than --at %v", f.span, f.at))
 	}
-	methods := []string{"GET", "POST"}
+	url, methods := u.String(), []string{"GET", "POST"}
 	steps := int(2*f.span/f.step) + 1
 	if n := steps * f.trials * len(methods); n > mostRaced {
 		return usage(fmt.Errorf("%d connections: at most %d; a larger --step or fewer --trials make less", n, mostRaced))

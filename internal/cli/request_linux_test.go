@@ -204,7 +204,8 @@ func TestRequestFailures(t *testing.T) {
 		{"https://" + secureAddr + "/keep", "certificate", "-k"},
 		{"https://" + plainAddr + "/keep", "does not look like a TLS handshake", "http://"},
 		{"http://" + plainAddr + "/half", "the body broke off after 500 bytes: unexpected EOF", ""},
-		{"http://" + plainAddr + "/rst", "connection reset by peer", ""},
+		{"http://" + plainAddr + "/rst", "the server reset the connection without a response: connection reset by peer", ""},
+		{startServer(t, "--close-with", "rst").url + "/half", "the body broke off after 500 bytes: connection reset by peer", ""},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			t.Parallel()
