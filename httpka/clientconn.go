@@ -119,7 +119,7 @@ func (c *clientConn) old(b []byte) []byte {
 	c.held = nil
 	head = bytes.Replace(head, []byte(" HTTP/1.1\r\n"), []byte(" HTTP/1.0\r\n"), 1)
 	if !c.client.cfg.NoReuse {
-		head = bytes.Replace(head, []byte("Connection: close\r\n"), nil, 1) // see do
+		head = bytes.Replace(head, []byte("\r\nConnection: close\r\n"), []byte("\r\n"), 1) // see do
 	}
 	return append(head, rest...)
 }

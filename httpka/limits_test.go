@@ -1,6 +1,11 @@
 package httpka_test
 
 import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -168,5 +173,41 @@ func TestHTTP10WithoutInterim(t *testing.T) {
 	}
 	if n := len(rec.of(httpka.Interim)); n != 0 {
 		t.Errorf("%d interim responses", n)
+	}
+}
+
+// A client of HTTP/1.0 changes the first lines of a head and nothing else, however
+// long the rest is.
+func TestClientOfHTTP10Heads(t *testing.T) {
+	t.Parallel()
+	heads := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Version", r.Proto)
+		heads <- r.Header
+	}))
+	t.Cleanup(server.Close)
+	c := newClient(t, httpka.ClientConfig{HTTP10: true}, newRecorder())
+	for _, size := range []int{1, 4 << 10, 64<<10 - 100, 64 << 10, 100 << 10} {
+		for _, connection := range []string{"", "keep-alive"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = http.Header{"User-Agent": {"test"}, "X-Connection": {"close"}, "X-Long": {strings.Repeat("x", size)}, "X-Last": {"yes"}}
+			if connection != "" {
+				req.Header.Set("Connection", connection)
+			}
+			if x := c.Exchange(req, httpka.Bounds{Timeout: patience}); x.Err != nil || x.Status != http.StatusOK {
+				t.Fatalf("%d bytes: status %d, %v", size, x.Status, x.Err)
+			}
+			want := req.Header.Clone()
+			want["Content-Length"], want["Version"] = []string{"4"}, []string{"HTTP/1.0"}
+			if got := <-heads; !maps.EqualFunc(got, want, slices.Equal) {
+				for _, h := range []http.Header{got, want} {
+					h["X-Long"] = []string{strconv.Itoa(len(h.Get("X-Long")))}
+				}
+				t.Errorf("%d bytes: %v\nwant %v", size, got, want)
+			}
+		}
 	}
 }
