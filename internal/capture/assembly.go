@@ -55,7 +55,7 @@ func (p *assembly) finish() []bpf.Instruction {
 	p.place(p.accept)
 	snap := p.filter.Snap
 	if snap == 0 {
-		snap = SnapWhole // the ring holds less
+		snap = SnapWhole
 	}
 	p.add(bpf.RetConstant{Val: uint32(snap)})
 	p.place(p.drop)

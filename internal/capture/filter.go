@@ -15,7 +15,7 @@ type Filter struct {
 	Ports     []uint16         // at either end; empty is any
 	Hosts     []netip.Addr     // likewise, without zones
 	Exclude   []netip.AddrPort // both ends of a connection that is left out; or empty
-	Snap      int              // bytes of a packet that are enough: SnapHeads or SnapWhole; 0 is up to 16 KiB
+	Snap      int              // bytes of a packet that are enough, as SnapHeads; 0 is SnapWhole
 }
 
 // What a packet may be cut to.

@@ -28,3 +28,6 @@ func (*Live) Dropped() (int, error) { return 0, errors.ErrUnsupported }
 
 // Close is Linux's.
 func (*Live) Close() error { return errors.ErrUnsupported }
+
+// Latency is Linux's.
+const Latency = 0 * time.Second

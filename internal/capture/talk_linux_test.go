@@ -136,10 +136,13 @@ func (c *tally) add(p capture.Packet) error {
 // over reports that the connection has sent its last packet.
 func (c *tally) over() bool { return c.finsAcked == 2 }
 
+// quiet is how long nothing comes where there is nothing.
+const quiet = 4 * capture.Latency
+
 // drain adds the packets that are there.
 func (c *tally) drain(live *capture.Live) error {
 	for {
-		p, ok, err := live.Next(0)
+		p, ok, err := live.Next(quiet)
 		if err != nil || !ok {
 			return err
 		}

@@ -256,11 +256,18 @@ func (w *watching) show(ctx context.Context, a *app, cmd *cobra.Command, f watch
 
 // feed gives the observer every packet, and never waits for the output.
 func (w *watching) feed(ctx context.Context, o *observe.Observer, failed <-chan struct{}) error {
-	flushed := time.Now()
+	flushed, end := time.Now(), time.Time{}
 	for n := 0; w.count == 0 || o.Packets() < w.count; n++ {
-		p, ok, err := w.live.Next(watchWait)
+		wait := watchWait
+		if !end.IsZero() {
+			wait = 4 * capture.Latency
+		}
+		p, ok, err := w.live.Next(wait)
 		if err != nil {
 			return err
+		}
+		if !end.IsZero() && (!ok || p.Time.After(end)) {
+			return stopped(ctx)
 		}
 		if ok && o.Packet(&p) && w.file != nil {
 			if err := w.file.Write(p); err != nil {
@@ -275,8 +282,8 @@ func (w *watching) feed(ctx context.Context, o *observe.Observer, failed <-chan 
 			return nil // the output says why
 		default:
 		}
-		if ctx.Err() != nil {
-			return stopped(ctx)
+		if ctx.Err() != nil && end.IsZero() {
+			end = time.Now() // what passed before is still to come
 		}
 		if w.file != nil && time.Since(flushed) > flushEvery {
 			if err := w.file.Flush(); err != nil {

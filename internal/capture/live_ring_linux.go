@@ -1,0 +1,146 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"kax/internal/wire"
+)
+
+// A ring is memory that the kernel writes packets into, block by block
+// (TPACKET_V3, Documentation/networking/packet_mmap.rst). A block holds packets
+// of any length, one after the other, so that a ring has room for many short ones
+// and a long one is not cut; its reader is woken once for all of them. Version 2
+// wakes it for each packet, which under load costs several times what tcpdump
+// takes.
+type ring struct {
+	memory []byte
+	block  int    // that the kernel fills next, or that is being read
+	left   uint32 // packets of it that have not been read
+	at     int    // offset of the next one
+	held   bool   // the block is the reader's
+	blocks int    // that have been read since the reader last waited
+	read   int    // and packets
+	data   []byte // a frame with its VLAN tag
+}
+
+const (
+	blockSize  = 1 << 18 // more than the longest packet
+	blockCount = 1 << 6
+)
+
+// Latency is the longest time for which a packet waits in a block: less than
+// an eye can tell.
+const Latency = 5 * time.Millisecond
+
+func (r *ring) open(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+		return fmt.Errorf("PACKET_VERSION: %w", err)
+	}
+	req := unix.TpacketReq3{
+		Block_size: blockSize, Block_nr: blockCount,
+		// The kernel wants frames that fill the blocks, and does not use them.
+		Frame_size: blockSize, Frame_nr: blockCount,
+		Retire_blk_tov: uint32(Latency.Milliseconds()),
+	}
+	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
+		return fmt.Errorf("PACKET_RX_RING: %w", err)
+	}
+	memory, err := unix.Mmap(fd, 0, blockSize*blockCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map the ring: %w", err)
+	}
+	r.memory = memory
+	return nil
+}
+
+func (r *ring) close() error {
+	if r.memory == nil {
+		return nil
+	}
+	memory := r.memory
+	r.memory = nil
+	return unix.Munmap(memory)
+}
+
+// next returns a packet that is there.
+func (r *ring) next() (Packet, bool) {
+	for r.left == 0 {
+		h := r.header()
+		if r.held {
+			atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
+			r.held, r.block = false, (r.block+1)%blockCount
+			h = r.header()
+		}
+		if atomic.LoadUint32(&h.Block_status)&unix.TP_STATUS_USER == 0 {
+			return Packet{}, false
+		}
+		r.held, r.left = true, h.Num_pkts
+		r.blocks, r.read = r.blocks+1, r.read+int(h.Num_pkts)
+		r.at = r.block*blockSize + int(h.Offset_to_first_pkt)
+	}
+	h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.memory[r.at]))
+	// The address stands behind the aligned header (TPACKET3_HDRLEN).
+	from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&r.memory[r.at+tpacketAlign(int(unsafe.Sizeof(*h)))]))
+	start := r.at + int(h.Mac)
+	p := Packet{
+		Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
+		Data:      r.memory[start : start+int(h.Snaplen)],
+		Length:    int(h.Len),
+		Interface: int(from.Ifindex),
+		Link:      wire.Link(linkOf(uint32(from.Hatype))), // the filter takes no other
+	}
+	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 {
+		r.insertTag(&p, h)
+	}
+	r.left--
+	r.at += int(h.Next_offset)
+	return p, true
+}
+
+// Under load a reader that is woken for each block takes more time to wake than to
+// read. It then rests for a while, as long as the ring is far from full.
+const (
+	rest     = 20 * time.Millisecond
+	busyFrom = 64 // packets in a block's time
+)
+
+// busy is asked before each wait.
+func (r *ring) busy() bool {
+	busy := r.read >= busyFrom && r.blocks <= blockCount/4
+	r.blocks, r.read = 0, 0
+	return busy
+}
+
+// header is that of the present block.
+func (r *ring) header() *unix.TpacketHdrV1 {
+	desc := (*unix.TpacketBlockDesc)(unsafe.Pointer(&r.memory[r.block*blockSize]))
+	return (*unix.TpacketHdrV1)(unsafe.Pointer(&desc.Hdr))
+}
+
+// insertTag puts the VLAN tag back, which the kernel has taken out of the frame
+// (skb_vlan_untag): files and tcpdump have it there.
+func (r *ring) insertTag(p *Packet, h *unix.Tpacket3Hdr) {
+	const addresses = 12 // of an Ethernet header
+	if len(p.Data) < addresses {
+		return
+	}
+	kind := uint16(unix.ETH_P_8021Q)
+	if h.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
+		kind = h.Hv1.Vlan_tpid
+	}
+	r.data = append(r.data[:0], p.Data[:addresses]...)
+	r.data = binary.BigEndian.AppendUint16(r.data, kind)
+	r.data = binary.BigEndian.AppendUint16(r.data, uint16(h.Hv1.Vlan_tci))
+	r.data = append(r.data, p.Data[addresses:]...)
+	p.Data = r.data
+	p.Length += 4
+}
+
+// tpacketAlign is TPACKET_ALIGN of linux/if_packet.h.
+func tpacketAlign(n int) int { return (n + unix.TPACKET_ALIGNMENT - 1) &^ (unix.TPACKET_ALIGNMENT - 1) }
