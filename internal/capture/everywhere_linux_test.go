@@ -98,8 +98,9 @@ func TestLiveOnEveryInterface(t *testing.T) {
 		if data := string(alone.Data); alone.Interface != index["out0"] || seen[index["out0"]] != data || seen[index["in0"]] != data {
 			return fmt.Errorf("interfaces %v; every one: %x; out0: %x", index, seen, alone.Data)
 		}
-		if p, ok, err := every.Next(quiet); ok || err != nil {
-			return fmt.Errorf("the packet again: %+v, %w", p, err)
+		var again tally
+		if err := again.drain(every); err != nil || len(again.packets) > 0 {
+			return fmt.Errorf("the packet again: %+v, %w", again.packets, err)
 		}
 		return nil
 	})
