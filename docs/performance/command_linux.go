@@ -14,18 +14,18 @@ import (
 
 // took is what a command has taken in each round.
 type took struct {
-	wall   []time.Duration
+	time   []time.Duration
 	memory int64 // the most that was resident, in bytes
 }
 
-func (t took) median() time.Duration { return median(t.wall) }
+func (t took) median() time.Duration { return median(t.time) }
 
 // over is the median of how many times as long as the other it took, round by
 // round: what disturbs a round disturbs both.
 func (t took) over(other took) float64 {
 	var all []float64
-	for i := range t.wall {
-		all = append(all, t.wall[i].Seconds()/other.wall[i].Seconds())
+	for i := range t.time {
+		all = append(all, t.time[i].Seconds()/other.time[i].Seconds())
 	}
 	return median(all)
 }
@@ -44,7 +44,7 @@ func inTurn(rounds int, commands [][]string) ([]took, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
 			}
-			all[i].wall = append(all[i].wall, wall)
+			all[i].time = append(all[i].time, wall)
 			all[i].memory = max(all[i].memory, memory)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 const usage = `usage:
   performance sockets NUMBER 'COMMAND ARG...'...
   performance read KAX [ROUNDS]
-  performance watch KAX [SECONDS]`
+  performance watch KAX [ROUNDS]`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -29,7 +29,7 @@ func run(args []string) error {
 	case (len(args) == 2 || len(args) == 3) && args[0] == "read":
 		return number(args[2:], 5, func(rounds int) error { return measureRead(args[1], rounds) })
 	case (len(args) == 2 || len(args) == 3) && args[0] == "watch":
-		return number(args[2:], 10, func(seconds int) error { return measureWatch(args[1], seconds) })
+		return number(args[2:], 5, func(rounds int) error { return measureWatch(args[1], rounds) })
 	}
 	return errors.New(usage)
 }

@@ -72,7 +72,7 @@ func measureSockets(number string, commands []string) error {
 	fmt.Println("| command | median | range | memory at most |\n|---|---|---|---|")
 	for i, t := range took {
 		fmt.Printf("| `%s` | %d ms | %d–%d ms | %d MiB |\n", commands[i], t.median().Milliseconds(),
-			slices.Min(t.wall).Milliseconds(), slices.Max(t.wall).Milliseconds(), t.memory>>20)
+			slices.Min(t.time).Milliseconds(), slices.Max(t.time).Milliseconds(), t.memory>>20)
 	}
 	return nil
 }

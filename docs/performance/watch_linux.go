@@ -16,8 +16,12 @@ import (
 	"time"
 )
 
-// measureWatch watches a load on loopback by kax and by tcpdump at once.
-func measureWatch(kax string, seconds int) error {
+// loadSeconds is how long each round lasts.
+const loadSeconds = 10
+
+// measureWatch watches a load on loopback by kax and by tcpdump at once, in so
+// many rounds.
+func measureWatch(kax string, rounds int) error {
 	dir, err := os.MkdirTemp("", "performance-")
 	if err != nil {
 		return err
@@ -28,15 +32,34 @@ func measureWatch(kax string, seconds int) error {
 		return err
 	}
 	defer end()
-	watch := &beside{cmd: exec.Command(kax, "watch", "-i", "lo", "--port", port, "--summary", "--json")}
-	dump := &beside{cmd: exec.Command("tcpdump", "-n", "-i", "lo", "-w", "/dev/null", "port", port)}
-	both := []*beside{watch, dump}
+	var watched, dumped captured
+	for range rounds {
+		watch := &beside{cmd: exec.Command(kax, "watch", "-i", "lo", "--port", port, "--summary", "--json")}
+		dump := &beside{cmd: exec.Command("tcpdump", "-n", "-i", "lo", "-Z", "root", "-w", filepath.Join(dir, "packets"), "port", port)}
+		if err := underLoad(port, watch, dump); err != nil {
+			return err
+		}
+		if err := errors.Join(watch.readSummary(), dump.readCounts()); err != nil {
+			return err
+		}
+		watched.add(watch)
+		dumped.add(dump)
+	}
+	fmt.Println("| command | packets | lost | processor time, median | memory at most |\n|---|---|---|---|---|")
+	watched.print("kax watch --summary")
+	dumped.print("tcpdump -w FILE")
+	fmt.Printf("\nProcessor time of kax for tcpdump's, median of %d rounds: %.2f\n", rounds, watched.processor.over(dumped.processor))
+	return nil
+}
+
+// underLoad lets both capture while wrk loads the server.
+func underLoad(port string, both ...*beside) error {
 	for _, b := range both {
 		if err := b.begin(); err != nil {
 			return err
 		}
 	}
-	load, err := exec.Command("wrk", "-t1", "-c32", "-d"+strconv.Itoa(seconds)+"s", "http://127.0.0.1:"+port+"/").CombinedOutput()
+	load, err := exec.Command("wrk", "-t1", "-c32", "-d"+strconv.Itoa(loadSeconds)+"s", "http://127.0.0.1:"+port+"/").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("wrk: %w: %s", err, load)
 	}
@@ -44,22 +67,25 @@ func measureWatch(kax string, seconds int) error {
 	for _, b := range both {
 		err = errors.Join(err, b.end())
 	}
-	if err != nil {
-		return err
-	}
-	if err := watch.readSummary(); err != nil {
-		return err
-	}
-	if err := dump.readCounts(); err != nil {
-		return err
-	}
-	fmt.Printf("%s\n", strings.TrimSpace(string(load)))
-	fmt.Println("\n| command | packets | lost | processor time | memory at most |\n|---|---|---|---|---|")
-	for i, name := range []string{"kax watch --summary", "tcpdump -w /dev/null"} {
-		b := both[i]
-		fmt.Printf("| `%s` | %d | %d | %.2f s | %d MiB |\n", name, b.packets, b.lost, b.processor.Seconds(), b.memory>>20)
-	}
-	return nil
+	return err
+}
+
+// captured is what a program has captured in all rounds.
+type captured struct {
+	packets, lost int
+	processor     took
+	memory        int64
+}
+
+func (c *captured) add(b *beside) {
+	c.packets += b.packets
+	c.lost += b.lost
+	c.processor.time = append(c.processor.time, b.processor)
+	c.memory = max(c.memory, b.memory)
+}
+
+func (c *captured) print(name string) {
+	fmt.Printf("| `%s` | %d | %d | %.2f s | %d MiB |\n", name, c.packets, c.lost, c.processor.median().Seconds(), c.memory>>20)
 }
 
 // serve starts nginx on a free port of loopback.

@@ -126,7 +126,7 @@ func (l *Live) setFilter(program []bpf.Instruction) error {
 
 // Next returns the next packet, waiting for it up to the given time. Without
 // one it reports false. The packet is the caller's until the next call. It comes
-// up to [Latency] after its stamp, under load up to 20 ms.
+// up to [Latency] after its stamp, under load up to [longestRest].
 func (l *Live) Next(wait time.Duration) (Packet, bool, error) {
 	if p, ok := l.ring.next(); ok {
 		return p, true, nil
@@ -134,7 +134,7 @@ func (l *Live) Next(wait time.Duration) (Packet, bool, error) {
 	if wait <= 0 {
 		return Packet{}, false, nil
 	}
-	if l.ring.busy() {
+	if rest := l.ring.rest(); rest > 0 {
 		time.Sleep(min(wait, rest))
 	}
 	fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}

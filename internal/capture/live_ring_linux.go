@@ -24,9 +24,10 @@ type ring struct {
 	left   uint32 // packets of it that have not been read
 	at     int    // offset of the next one
 	held   bool   // the block is the reader's
-	blocks int    // that have been read since the reader last waited
-	read   int    // and packets
 	data   []byte // a frame with its VLAN tag
+
+	waited          time.Time // when the reader last did
+	blocks, packets int       // that it has read since
 }
 
 const (
@@ -81,7 +82,7 @@ func (r *ring) next() (Packet, bool) {
 			return Packet{}, false
 		}
 		r.held, r.left = true, h.Num_pkts
-		r.blocks, r.read = r.blocks+1, r.read+int(h.Num_pkts)
+		r.blocks, r.packets = r.blocks+1, r.packets+int(h.Num_pkts)
 		r.at = r.block*blockSize + int(h.Offset_to_first_pkt)
 	}
 	h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.memory[r.at]))
@@ -104,17 +105,22 @@ func (r *ring) next() (Packet, bool) {
 }
 
 // Under load a reader that is woken for each block takes more time to wake than to
-// read. It then rests for a while, as long as the ring is far from full.
+// read. It then rests first, while at the present rate no more than a quarter of
+// the ring is filled.
 const (
-	rest     = 20 * time.Millisecond
-	busyFrom = 64 // packets in a block's time
+	longestRest = 50 * time.Millisecond
+	busyFrom    = 64 // packets between two waits
 )
 
-// busy is asked before each wait.
-func (r *ring) busy() bool {
-	busy := r.read >= busyFrom && r.blocks <= blockCount/4
-	r.blocks, r.read = 0, 0
-	return busy
+// rest is how long that is. It is asked before each wait.
+func (r *ring) rest() time.Duration {
+	now := time.Now()
+	since, blocks, packets := now.Sub(r.waited), r.blocks, r.packets
+	r.waited, r.blocks, r.packets = now, 0, 0
+	if packets < busyFrom {
+		return 0
+	}
+	return min(longestRest, since*(blockCount/4)/time.Duration(blocks))
 }
 
 // header is that of the present block.
