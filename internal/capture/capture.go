@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"errors"
 	"time"
 
 	"kax/internal/wire"
@@ -27,3 +28,6 @@ type Packet struct {
 	Interface int       // where it was seen; 0 where that is not known
 	Link      wire.Link // how Data begins
 }
+
+// ErrFilter is wrapped where the kernel takes no program as long as a filter's.
+var ErrFilter = errors.New("too many hosts and ports for a filter of the kernel")

@@ -42,6 +42,7 @@ const packetOutgoing = 4
 // frames are bare IP packets.
 const (
 	arphrdEther    = 1
+	arphrdPPP      = 512 // the header is not there for packet sockets (ppp_generic.c)
 	arphrdTunnel   = 768
 	arphrdTunnel6  = 769
 	arphrdLoopback = 772
@@ -52,7 +53,7 @@ const (
 
 var (
 	ethernetTypes = []uint32{arphrdEther, arphrdLoopback}
-	bareTypes     = []uint32{arphrdNone, arphrdRawIP, arphrdTunnel, arphrdTunnel6, arphrdSit}
+	bareTypes     = []uint32{arphrdNone, arphrdPPP, arphrdRawIP, arphrdTunnel, arphrdTunnel6, arphrdSit}
 )
 
 // Where things stand in frames (RFC 791, 8200, 9293).

@@ -113,12 +113,19 @@ func (l *Live) setFilter(program []bpf.Instruction) error {
 	if err != nil {
 		return fmt.Errorf("assemble the filter: %w", err)
 	}
+	if len(raw) > unix.BPF_MAXINSNS {
+		return fmt.Errorf("%w: %d instructions of BPF, and it takes %d", ErrFilter, len(raw), unix.BPF_MAXINSNS)
+	}
 	code := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {
 		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
 	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	if err := unix.SetsockoptSockFprog(l.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+	err = unix.SetsockoptSockFprog(l.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog)
+	if errors.Is(err, unix.ENOMEM) { // net.core.optmem_max (socket(7))
+		return fmt.Errorf("%w: SO_ATTACH_FILTER: %w", ErrFilter, err)
+	}
+	if err != nil {
 		return fmt.Errorf("SO_ATTACH_FILTER: %w", err)
 	}
 	return nil

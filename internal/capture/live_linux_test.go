@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -305,4 +306,28 @@ func TestOpenLiveWithoutPermission(t *testing.T) {
 	if err := <-result; !errors.Is(err, unix.EPERM) {
 		t.Errorf("error %v, want EPERM", err)
 	}
+}
+
+// A program that the kernel would not take is refused in words.
+func TestLiveFilterTooLong(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		var f capture.Filter
+		for i := range 300 {
+			f.Hosts = append(f.Hosts, netip.AddrFrom16([16]byte{0x20, 1, 14: byte(i >> 8), 15: byte(i)}))
+		}
+		for hosts, want := range map[int]error{300: capture.ErrFilter, 30: nil} {
+			live, err := capture.OpenLive()
+			if err != nil {
+				return err
+			}
+			defer live.Close()
+			f.Hosts = f.Hosts[:hosts]
+			if err := live.Start(f); !errors.Is(err, want) {
+				return fmt.Errorf("%d hosts: %w", hosts, err)
+			}
+			f.Hosts = f.Hosts[:300]
+		}
+		return nil
+	})
 }

@@ -245,7 +245,8 @@ func TestHoldTcpdump(t *testing.T) {
 		"listen [::]:80 --interface x": "tcpdump -i x -n 'tcp port 80'\n",
 	} {
 		res := run(t, kax(freshNet, append([]string{"tcp"}, strings.Fields(args+" --tcpdump")...)...))
-		if res.code != 0 || res.stdout != want || res.stderr != "" {
+		// On any a packet may pass several interfaces.
+		if said := strings.Contains(res.stderr, "kax shows it once"); res.code != 0 || res.stdout != want || said != strings.Contains(want, "-i any") || !said && res.stderr != "" {
 			t.Errorf("%s: want %q: %s", args, want, res)
 		}
 	}

@@ -131,8 +131,11 @@ func (a *app) request(cmd *cobra.Command, f requestFlags, args []string) error {
 		return err
 	}
 	if f.packets.tcpdump {
-		u := f.run.URLs[0]
-		return a.tcpdump(f.packets, fmt.Sprintf("%s:%d", bracketed(u.Hostname()), lab.Port(u)))
+		var servers []string
+		for _, u := range f.run.URLs {
+			servers = append(servers, fmt.Sprintf("%s:%d", bracketed(u.Hostname()), lab.Port(u)))
+		}
+		return a.tcpdump(f.packets, servers...)
 	}
 	f.run.Settings, f.run.Bounds.Read = settings, int64(f.read)
 	f.run.Client.TLS = &tls.Config{InsecureSkipVerify: f.insecure, MinVersion: tls.VersionTLS12} // -k, as curl has it

@@ -101,9 +101,12 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 	if err := f.complete(cmd.Context()); err != nil {
 		return err
 	}
+	if own := ownSSH(); len(own) > 0 && f.filter.Match(own[0], own[1]) {
+		f.filter.Exclude = own
+		fmt.Fprintf(a.stderr, "kax: this terminal's own SSH connection, %v to %v, is left out\n", own[0], own[1])
+	}
 	if f.tcpdump {
-		_, err := fmt.Fprintln(a.stdout, tcpdumpLine(f.filter))
-		return err
+		return a.printTcpdump(f.filter.Interface, expression(f.filter))
 	}
 	if err := (&packetFlags{on: f.filter.Interface}).interfaceThere(); err != nil {
 		return err
@@ -113,25 +116,29 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 		return withHint(unable(err), "tcpdump -U -w - … | kax read - shows what another program captures")
 	}
 	if err != nil {
-		return withHint(unable(err), "this takes CAP_NET_RAW: sudo kax watch …; or sudo tcpdump -U -w - … | kax read -")
+		return withHint(unable(err), "this takes CAP_NET_RAW: sudo kax watch …; or, for good, sudo setcap cap_net_raw+ep \"$(command -v kax)\"; or sudo tcpdump -U -w - … | kax read -")
 	}
 	defer live.Close()
-	f.filter.Exclude, f.filter.Snap = ownSSH(), capture.SnapHeads
-	w := watching{live: live, count: f.count}
+	f.filter.Snap = capture.SnapHeads
 	if f.write != "" {
 		f.filter.Snap = capture.SnapWhole
+	}
+	switch err := live.Start(f.filter); {
+	case errors.Is(err, capture.ErrFilter):
+		return withHint(err, "tcpdump takes whole networks: sudo tcpdump -U -w - net 192.0.2.0/24 | kax read -")
+	case err != nil:
+		return err
+	}
+	w := watching{live: live, count: f.count}
+	if f.write != "" {
 		if w.file, err = capture.Create(f.write, "kax "+a.version, interfaceName); err != nil {
 			return err
 		}
 	}
-	err = live.Start(f.filter)
-	if err == nil {
-		err = capture.GiveUpPrivileges()
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = nil // a binary linked with C
-		}
-	}
-	if err != nil {
+	switch err := capture.GiveUpPrivileges(); {
+	case errors.Is(err, errors.ErrUnsupported):
+		fmt.Fprintln(a.stderr, "kax: this binary is linked with C and keeps its privileges; one that was built with CGO_ENABLED=0 gives them up")
+	case err != nil:
 		return errors.Join(err, w.closeFile())
 	}
 	on := "every interface"
@@ -139,9 +146,6 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 		on = f.filter.Interface
 	}
 	fmt.Fprintf(a.stderr, "kax: watching %s; ^C ends it\n", on)
-	if ends := f.filter.Exclude; len(ends) > 0 {
-		fmt.Fprintf(a.stderr, "kax: this terminal's own SSH connection, %v to %v, is left out\n", ends[0], ends[1])
-	}
 	return w.show(cmd.Context(), a, cmd, f)
 }
 
@@ -172,32 +176,6 @@ func interfaceName(index int) string {
 		return i.Name
 	}
 	return ""
-}
-
-// tcpdumpLine is the command that captures the packets of a filter.
-func tcpdumpLine(f capture.Filter) string {
-	on := f.Interface
-	if on == "" {
-		on = "any"
-	}
-	either := func(what string, of []string) string {
-		if len(of) == 0 {
-			return ""
-		}
-		text := what + " " + strings.Join(of, " or "+what+" ")
-		if len(of) > 1 {
-			text = "(" + text + ")"
-		}
-		return " and " + text
-	}
-	var hosts, ports []string
-	for _, h := range f.Hosts {
-		hosts = append(hosts, h.String())
-	}
-	for _, p := range f.Ports {
-		ports = append(ports, fmt.Sprint(p))
-	}
-	return fmt.Sprintf("tcpdump -i %s -n 'tcp%s%s'", on, either("port", ports), either("host", hosts))
 }
 
 // watching is one run of kax watch.
