@@ -59,7 +59,7 @@ func TestFilePcapng(t *testing.T) {
 		end := n.option(0, "")
 		input = append(input, slices.Concat(
 			n.section(comment, n.option(4, "application"), end),
-			n.block(0xbad, make([]byte, 3<<20)), // longer than any buffer
+			n.block(0xbad, make([]byte, 3<<18)), // longer than any buffer
 			n.iface(wire.Ethernet, 5, comment, n.option(2, "eth0"), end),
 			n.enhanced(0, microsecond, packet("microseconds"), comment, end),
 			n.iface(wire.Raw, 0, n.option(9, "\x09"), n.option(2, "tun0")), // without an end of options
@@ -95,7 +95,7 @@ func TestFilePcapng(t *testing.T) {
 	}
 	for name, r := range map[string]io.Reader{
 		"plain": bytes.NewReader(input), "in pieces": iotest.HalfReader(bytes.NewReader(input)), "byte by byte": iotest.OneByteReader(bytes.NewReader(input)),
-		"gzip": bytes.NewReader(zip(t, input)), "gzip of several members": bytes.NewReader(zip(t, input[:50], input[50:4<<20], input[4<<20:])),
+		"gzip": bytes.NewReader(zip(t, input)), "gzip of several members": bytes.NewReader(zip(t, input[:50], input[50:1<<20], input[1<<20:])),
 	} {
 		f, got, err := read(r)
 		if err != io.EOF {
@@ -325,8 +325,8 @@ func TestFileDamage(t *testing.T) {
 // Some KiB of gzip may be a lot of interfaces, each with a long name.
 func TestFileOfInterfaces(t *testing.T) {
 	n := ng{binary.LittleEndian}
-	one := n.iface(wire.Ethernet, 0, n.option(2, strings.Repeat("x", 2000)))
-	input := zip(t, append(n.section(), bytes.Repeat(one, 1<<16)...))
+	one := n.iface(wire.Ethernet, 0, n.option(2, strings.Repeat("x", 1000)))
+	input := zip(t, append(n.section(), bytes.Repeat(one, 1<<13+1)...))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, _, err := read(bytes.NewReader(input))
