@@ -31,28 +31,27 @@ type Segment struct {
 // what each means. The zero Flow is ready for use, and may join a connection
 // midway. It allocates nothing.
 type Flow struct {
-	side [2]half
+	side  [2]half  // a cache line for both
+	holes [2]holes // of each side; nearly always empty
 }
 
 // half is what is known of one side.
 type half struct {
-	known     bool   // nxt is known
-	nxt       uint32 // sequence number after the last one sent (SND.NXT)
-	una       uint32 // highest acknowledgment from the other side (SND.UNA)
-	isn       uint32 // of its SYN
+	known     bool // nxt is known
 	synSeen   bool
 	handshake bool // SYN-ACK sent, the completing ACK not yet seen
 	scale     int8 // window scale it offered, -1 none
 	winKnown  bool
-	win       int // window it last advertised, in bytes
-	holes     holes
-
-	// The probe still waiting for an answer.
-	pending   bool
+	pending   bool // a probe waits for its answer
 	pendKind  Kind
-	answerAck uint32 // what an answer to it acknowledges
+	presumed  bool // that is the first segment seen, and only an answer can tell
+
+	nxt       uint32 // sequence number after the last one sent (SND.NXT)
+	una       uint32 // highest acknowledgment from the other side (SND.UNA)
+	isn       uint32 // of its SYN
+	win       int32  // window it last advertised, in bytes: of 30 bits at most
+	answerAck uint32 // what an answer to the probe acknowledges
 	takenAck  uint32 // the same, when the answer takes the new byte it carries
-	presumed  bool   // it is the first segment seen, and only an answer can tell
 }
 
 // A Meaning is a Flow's verdict on one segment.
@@ -85,13 +84,15 @@ func (f *Flow) Next(from int, s Segment) Meaning {
 		m.Kind = RST
 		return m
 	case s.Flags&FlagSYN != 0:
-		m.Kind = h.syn(s)
+		if m.Kind = h.syn(s); m.Kind != Retransmission {
+			f.holes[from] = holes{}
+		}
 	default:
-		h.classify(p, s, &m)
+		h.classify(p, &f.holes[from], s, &m)
 	}
-	h.winKnown, h.win = true, m.Window
+	h.winKnown, h.win = true, int32(m.Window)
 	if s.Flags&FlagACK != 0 {
-		p.acked(s.Ack)
+		p.acked(s.Ack, &f.holes[1-from])
 	}
 	return m
 }
@@ -121,7 +122,7 @@ func (h *half) syn(s Segment) Kind {
 // probe: theirs are whole seconds.
 const shortestIdle = time.Second
 
-func (h *half) classify(p *half, s Segment, m *Meaning) {
+func (h *half) classify(p *half, missed *holes, s Segment, m *Meaning) {
 	end := s.Seq + uint32(s.Len)
 	fin := s.Flags&FlagFIN != 0
 	if fin {
@@ -159,14 +160,14 @@ func (h *half) classify(p *half, s Segment, m *Meaning) {
 		m.Kind = h.probe(WindowProbe, end)
 		return
 	case int32(end-h.nxt) <= 0 && behind > 0:
-		if !h.holes.fill(s.Seq, end) {
+		if !missed.fill(s.Seq, end) {
 			m.Kind = Retransmission
 			return
 		}
 		m.Late = true
 	case int32(end-h.nxt) > 0:
 		if behind < 0 {
-			h.holes.add(h.nxt, s.Seq)
+			missed.add(h.nxt, s.Seq)
 		}
 		h.nxt = end
 	}
@@ -203,13 +204,13 @@ func (h *half) acknowledges(p *half, s Segment, m *Meaning) {
 }
 
 // acked notes that the other side has acknowledged everything before ack.
-func (h *half) acked(ack uint32) {
+func (h *half) acked(ack uint32, missed *holes) {
 	if !h.known {
 		h.known, h.nxt, h.una = true, ack, ack
 		return
 	}
 	if int32(ack-h.nxt) > 0 { // a segment the capture has missed, or shows later
-		h.holes.add(h.nxt, ack)
+		missed.add(h.nxt, ack)
 		h.nxt = ack
 	}
 	if int32(ack-h.una) > 0 {

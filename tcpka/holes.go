@@ -5,12 +5,12 @@ package tcpka
 // have room, the oldest is forgotten.
 type holes struct {
 	list [4]struct{ from, to uint32 } // sequence numbers; empty where they are the same
-	next int                          // the place for the next one
+	next uint8                        // the place for the next one
 }
 
 func (h *holes) add(from, to uint32) {
 	h.list[h.next] = struct{ from, to uint32 }{from, to}
-	h.next = (h.next + 1) % len(h.list)
+	h.next = (h.next + 1) % uint8(len(h.list))
 }
 
 // fill reports whether a segment lies in a hole, as a whole or with some of its

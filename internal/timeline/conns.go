@@ -37,14 +37,15 @@ const (
 	maxOver = 4096
 )
 
-// conns are the connections that a Tracker knows: those that go on, from the one
-// heard last to the one silent for longest, and the last that are over.
+// conns are the connections that a Tracker knows: those that go on, and the last
+// that are over.
 type conns struct {
 	byKey   map[key]*conn
 	lately  [latelySize]*conn // of the last packets, by their ports: most need no hash
 	open    int
-	newest  *conn // a list, by conn.older and conn.newer
-	oldest  *conn
+	clock   uint64  // of conn.heard
+	silent  []*conn // those that were open at sorted, silent for longest first, but for those taken
+	sorted  uint64
 	over    []*conn // a ring
 	nextOut int     // in over, when it is full
 }
@@ -59,9 +60,9 @@ func (cs *conns) of(s *wire.Segment) (*conn, int) {
 	slot := cs.slot(s.Src.Port(), s.Dst.Port())
 	if c := *slot; c != nil {
 		switch {
-		case s.Src == c.rec.Client && s.Dst == c.rec.Server:
+		case s.Src == c.ends.client && s.Dst == c.ends.server:
 			return c, client
-		case s.Src == c.rec.Server && s.Dst == c.rec.Client:
+		case s.Src == c.ends.server && s.Dst == c.ends.client:
 			return c, server
 		}
 	}
@@ -84,43 +85,34 @@ func (cs *conns) add(c *conn) {
 	cs.byKey[c.key] = c
 	*cs.slot(c.key.port[0], c.key.port[1]) = c
 	cs.open++
-	cs.pushFront(c)
+	cs.hear(c)
 }
 
-// heard makes c the newest.
-func (cs *conns) heard(c *conn) {
-	if c != cs.newest && !c.written {
-		cs.unlink(c)
-		cs.pushFront(c)
-	}
+// hear notes that c has been heard.
+func (cs *conns) hear(c *conn) {
+	cs.clock++
+	c.heard = cs.clock
 }
 
-func (cs *conns) pushFront(c *conn) {
-	c.older, c.newer = cs.newest, nil
-	if cs.newest != nil {
-		cs.newest.newer = c
-	} else {
-		cs.oldest = c
-	}
-	cs.newest = c
-}
-
-func (cs *conns) unlink(c *conn) {
-	if c.newer != nil {
-		c.newer.older = c.older
-	} else {
-		cs.newest = c.older
-	}
-	if c.older != nil {
-		c.older.newer = c.newer
-	} else {
-		cs.oldest = c.newer
+// oldest returns the open connection that has been silent for longest. It sorts
+// them when it has to: whichever was heard after that is younger than all that
+// were not.
+func (cs *conns) oldest() *conn {
+	for {
+		for len(cs.silent) > 0 {
+			c := cs.silent[0]
+			cs.silent = cs.silent[1:]
+			if !c.written && c.heard <= cs.sorted {
+				return c
+			}
+		}
+		cs.silent, cs.sorted = cs.rest(), cs.clock
+		slices.SortFunc(cs.silent, func(a, b *conn) int { return cmp.Compare(a.heard, b.heard) })
 	}
 }
 
 // end moves c to those that are over.
 func (cs *conns) end(c *conn) {
-	cs.unlink(c)
 	cs.open--
 	if len(cs.over) < maxOver {
 		cs.over = append(cs.over, c)
@@ -143,9 +135,11 @@ func (cs *conns) forget(c *conn) {
 
 // rest returns the connections that go on, in the order of their numbers.
 func (cs *conns) rest() []*conn {
-	var all []*conn
-	for c := cs.newest; c != nil; c = c.older {
-		all = append(all, c)
+	all := make([]*conn, 0, cs.open)
+	for _, c := range cs.byKey {
+		if !c.written {
+			all = append(all, c)
+		}
 	}
 	slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.rec.ID, b.rec.ID) })
 	return all
@@ -156,7 +150,7 @@ func (cs *conns) rest() []*conn {
 func (t *Tracker) find(s *wire.Segment) (*conn, int) {
 	if c, side := t.conns.of(s); c != nil {
 		if !c.renewedBy(side, s) {
-			t.conns.heard(c)
+			t.conns.hear(c)
 			return c, side
 		}
 		t.end(c)
@@ -179,7 +173,7 @@ func (c *conn) renewedBy(side int, s *wire.Segment) bool {
 		return false
 	case c.over:
 		return true
-	case c.rec.Opened < 0: // a program has told of it already
+	case c.active == 0: // a program has told of it already
 		return false
 	case side == server: // both may open it at once (RFC 9293 section 3.5)
 		return c.established
@@ -193,14 +187,14 @@ func (t *Tracker) open(p pair) *conn {
 	}
 	t.opened++
 	k, first := keyOf(p.client, p.server)
-	c := &conn{key: k, clientFirst: first, rec: Conn{ID: t.opened, Client: p.client, Server: p.server, Close: NotYet, Opened: -1}}
+	c := &conn{ends: p, key: k, clientFirst: first, rec: Conn{ID: t.opened, Client: p.client, Server: p.server, Close: NotYet}}
 	t.conns.add(c)
 	return c
 }
 
 // evict forgets the connection that has been silent for longest.
 func (t *Tracker) evict() {
-	c := t.conns.oldest
+	c := t.conns.oldest()
 	if c.rec.Close == NotYet {
 		c.rec.Close = Evicted
 	}

@@ -30,9 +30,9 @@ func (t *Tracker) Dead(when time.Time, clientAddr, serverAddr netip.AddrPort, of
 	}
 	h := &c.half[side]
 	d.At, d.Conn = t.since(at), c.rec.ID
-	d.Lasted = d.At - max(c.rec.Opened, 0)
+	d.Lasted = d.At - c.rec.Opened
 	if d.Quiet == 0 && h.heard != 0 {
-		d.Unanswered, d.Quiet = h.unanswered, Seconds(at.since(h.heard))
+		d.Unanswered, d.Quiet = int(h.unanswered), Seconds(at.since(h.heard))
 	}
 	// Where no packet shows how it ended, this does.
 	switch d.Errno {
@@ -45,9 +45,7 @@ func (t *Tracker) Dead(when time.Time, clientAddr, serverAddr netip.AddrPort, of
 	case "":
 		c.closed(other, ByFIN)
 	}
-	if !c.written {
-		c.rec.Ended = max(c.rec.Ended, d.At)
-	}
+	c.last = max(c.last, at)
 	t.emit(Record{Death: &d})
 }
 

@@ -55,11 +55,11 @@ func (t *tally) add(c *conn) {
 	if c.rec.Requests > 0 {
 		t.withRequests.add(id)
 	}
-	if n := c.answered(); n > 1 {
+	if n := c.served(); n > 1 {
 		t.reused.ids.add(id)
 		t.reused.requests += n
 	}
-	if n := c.rec.Requests - c.answered(); n > 0 && c.rec.ClosedBy == Server {
+	if n := c.rec.Requests - c.served(); n > 0 && c.rec.ClosedBy == Server {
 		t.lost.add(id)
 		t.lostRequests += n
 	}
@@ -68,7 +68,7 @@ func (t *tally) add(c *conn) {
 		p.ids.add(id)
 		p.probes += c.rec.Probes
 		p.answered += c.rec.Answered
-		p.byClient += c.half[client].probes
+		p.byClient += int(c.half[client].probes)
 		p.bytes += c.probeBytes
 		p.requests += c.rec.Requests
 		p.responses += c.responses
@@ -87,8 +87,8 @@ func (t *tally) add(c *conn) {
 	}
 }
 
-// answered is how many requests the connection did carry to an answer.
-func (c *conn) answered() int { return min(c.responses, c.rec.Requests) }
+// served is how many requests the connection did carry to an answer.
+func (c *conn) served() int { return min(c.responses, c.rec.Requests) }
 
 // ids are numbers of connections: how many, and the first of them.
 type ids struct {

@@ -111,13 +111,8 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 	// What a packet carries is told first, and bears its number.
 	if t.observing {
 		t.carry(c, side, m.Kind, s)
-	}
-	for i := range c.waiting {
-		if e := &c.waiting[i]; e.FromServer == (side == server) && carries(e, m.Kind, s.Len) {
-			t.http(at, c, number, e)
-			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
-			break
-		}
+	} else {
+		t.deliver(c, side, m.Kind, s.Len)
 	}
 	if !t.silent {
 		t.segment = Segment{
@@ -138,6 +133,17 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 	t.tcp(at, c, side, m.Kind)
 	if c.over {
 		t.end(c)
+	}
+}
+
+// deliver tells the message that waits for the present packet.
+func (t *Tracker) deliver(c *conn, side int, k tcpka.Kind, length int) {
+	for i := range c.waiting {
+		if e := &c.waiting[i]; e.FromServer == (side == server) && carries(e, k, length) {
+			t.http(t.now, c, t.packet, e)
+			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			break
+		}
 	}
 }
 
@@ -178,9 +184,8 @@ func (t *Tracker) Infer(when time.Time, i Inferred) {
 // tcp completes and emits t.event.
 func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 	e, h, peer := &t.event, &c.half[side], &c.half[1-side]
-	e.At, e.Conn, e.Lane, e.Side, e.Kind = t.since(at), c.rec.ID, TCP, sideNames[side], k.String()
-	if c.rec.Opened < 0 {
-		c.rec.Opened, c.active = e.At, at
+	if c.active == 0 {
+		c.rec.Opened, c.active = max(t.since(at), 0), at
 	}
 	switch k {
 	case tcpka.SYN:
@@ -194,7 +199,7 @@ func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 			t.handshakes.add(at.since(c.synAt))
 		}
 	case tcpka.Probe:
-		e.Nth, e.Idle = h.probes+1, Seconds(at.since(c.active))
+		e.Nth, e.Idle = int(h.probes)+1, Seconds(at.since(c.active))
 		if h.lastProbe > c.active {
 			t.tally.apart.add(at.since(h.lastProbe))
 		}
@@ -203,16 +208,19 @@ func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 			e.Due = t.predict(at, side, h)
 		}
 	case tcpka.ProbeAnswer:
-		e.Nth, e.After = peer.probes, Seconds(at.since(peer.lastProbe))
+		e.Nth, e.After = int(peer.probes), Seconds(at.since(peer.lastProbe))
 	case tcpka.WindowProbeAnswer:
 		e.After = Seconds(at.since(peer.lastProbe))
 	}
 	if !c.written { // a record that has been emitted stays as it is
 		c.sent(at, side, k)
-		c.rec.Ended = e.At
+		c.last = at
 	}
 	t.seen[k]++
-	t.tell()
+	if !t.silent {
+		e.At, e.Conn, e.Lane, e.Side, e.Kind = t.since(at), c.rec.ID, TCP, sideNames[side], k.String()
+		t.tell()
+	}
 }
 
 // tell emits t.event.
@@ -246,14 +254,10 @@ func (t *Tracker) HTTP(at time.Time, e httpka.Event) {
 }
 
 func (t *Tracker) http(at moment, c *conn, packet int, e *httpka.Event) {
-	t.event = Event{
-		At: t.since(at), Conn: c.rec.ID, Lane: HTTP, Kind: e.Kind.String(), Side: Client,
-		Packet: packet, Idle: Seconds(e.Idle), Note: e.Reason,
-	}
+	side := client
 	if e.FromServer {
-		t.event.Side = Server
+		side = server
 	}
-	t.message = Message{Version: e.Version, Connection: e.Connection, KeepAlive: e.KeepAlive}
 	switch e.Kind {
 	case httpka.Request:
 		if !c.written {
@@ -262,27 +266,37 @@ func (t *Tracker) http(at moment, c *conn, packet int, e *httpka.Event) {
 				c.rec.Reused++
 			}
 		}
+	case httpka.Response, httpka.Upgrade:
+		c.responses++
+		c.lastResponse = at
+	case httpka.IdleClose:
+		c.idleClosed, c.answeredLast = at, c.lastAnswer
+	}
+	if c.saidClose == "" && hasToken(e.Connection, "close") {
+		c.saidClose = sideNames[side]
+	}
+	t.told[e.Kind]++
+	if t.silent {
+		return
+	}
+	t.event = Event{
+		At: t.since(at), Conn: c.rec.ID, Lane: HTTP, Kind: e.Kind.String(), Side: sideNames[side],
+		Packet: packet, Idle: Seconds(e.Idle), Note: e.Reason,
+	}
+	t.message = Message{Version: e.Version, Connection: e.Connection, KeepAlive: e.KeepAlive}
+	switch e.Kind {
+	case httpka.Request:
 		t.request = Request{Method: e.Method, Target: e.Target, Reused: e.Reused}
 		t.event.Message, t.event.Request = &t.message, &t.request
 	case httpka.Response, httpka.Interim, httpka.Upgrade:
-		if e.Kind != httpka.Interim {
-			c.responses++
-			c.lastResponse = at
-		}
 		t.response = Response{Status: e.Status}
 		t.event.Message, t.event.Response = &t.message, &t.response
-	case httpka.IdleClose:
-		c.idleClosed, c.answeredLast = at, c.lastAnswer
 	case httpka.Retry, httpka.Error:
 		t.event.Note = strings.TrimSpace(e.Method + " " + e.Target)
 		if e.Err != nil {
 			t.event.Note += ": " + e.Err.Error()
 		}
 	}
-	if c.saidClose == "" && hasToken(e.Connection, "close") {
-		c.saidClose = t.event.Side
-	}
-	t.told[e.Kind]++
 	t.tell()
 }
 
@@ -302,12 +316,16 @@ func (t *Tracker) end(c *conn) {
 	}
 	c.waiting, c.written = nil, true
 	t.conns.end(c)
+	c.rec.Probes, c.rec.Answered = int(c.half[client].probes+c.half[server].probes), int(c.answered)
+	if c.last != 0 {
+		c.rec.Ended = t.since(c.last)
+	}
 	t.tally.add(c)
 	t.sum.Requests += c.rec.Requests
 	t.sum.Reused += c.rec.Reused
 	t.sum.Answered += c.rec.Answered
 	rec := c.rec
-	rec.Opened, rec.Protocol = max(rec.Opened, 0), c.protocol
+	rec.Protocol = c.protocol
 	t.emit(Record{Conn: &rec})
 }
 
