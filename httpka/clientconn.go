@@ -178,7 +178,7 @@ func (c *clientConn) listen(fromServer bool, b []byte) {
 }
 
 // found takes what the conversation finds; c.mu is held.
-func (c *clientConn) found(f Finding) {
+func (c *clientConn) found(f *Finding) {
 	m := f.Message
 	if c.client.cfg.OnHead != nil && f.Stage == HeadComplete {
 		c.client.cfg.OnHead(c.number, m.FromServer, c.heads[direction(m.FromServer)].cut(m.Start, m.HeadEnd))

@@ -43,7 +43,9 @@ const (
 // 1000 requests or 256 KiB of targets what their responses need. Between
 // messages it is about 1 KiB, and 5 at most.
 type Conversation struct {
-	OnFinding func(Finding) // called before Feed, Gap and Close return; may be nil, must not call them
+	// OnFinding is called before Feed, Gap and Close return. It may be nil, must not
+	// call them, and has the Finding only until it returns.
+	OnFinding func(*Finding)
 
 	half     [2]half // of the client, of the server
 	queue    []asked // requests that wait for their final response
@@ -114,9 +116,9 @@ type half struct {
 	buf    []byte // a head that has not come whole, or what is held back
 	scan   headScan
 
-	m        Message
+	Finding  // of the message under way
 	says     options
-	faulty   bool // the framing of m is not to be trusted
+	faulty   bool // the framing of the message is not to be trusted
 	violated bool // stopped by what is not HTTP
 	sought   bool // the head being read was found behind a gap: it may be none
 	left     int64
@@ -157,7 +159,7 @@ func (c *Conversation) feed(fromServer bool, h *half, b []byte) {
 		case atChunks:
 			n = c.chunked(fromServer, h, b)
 		case atClose:
-			h.m.Body += int64(n)
+			h.Message.Body += int64(n)
 			h.pos += int64(n)
 		case atHeld:
 			c.hold(fromServer, h, b)
@@ -208,12 +210,12 @@ func (c *Conversation) Gap(fromServer bool, n int64) {
 		return
 	case h.state == atStopped || h.state == atTunnel || h.state == atSeeking:
 	case h.state == atClose:
-		h.m.Body += max(n, 0)
+		h.Message.Body += max(n, 0)
 	case h.state == atBody && n > 0 && n <= h.left:
 		c.body(fromServer, h, n)
 		return
 	case h.state == atChunks && n > 0 && h.chunks.skip(n):
-		h.m.Body += n
+		h.Message.Body += n
 	default:
 		h.renew(fromServer)
 		c.broken(fromServer, h, ErrGap, atSeeking)
@@ -221,9 +223,11 @@ func (c *Conversation) Gap(fromServer bool, n int64) {
 	h.pos += max(n, 0)
 }
 
-func (c *Conversation) tell(f Finding) {
+// tell tells of the message under way.
+func (c *Conversation) tell(h *half, s Stage, r Reuse, err error) {
 	if c.OnFinding != nil {
-		c.OnFinding(f)
+		h.Stage, h.Reuse, h.Err = s, r, err
+		c.OnFinding(&h.Finding)
 	}
 }
 
@@ -242,7 +246,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		return n - had
 	}
 	var f headFields
-	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.m, &f, &c.lately)
+	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.Message, &f, &c.lately)
 	if end == 0 && err == nil {
 		if len(data) < maxHead {
 			if had == 0 {
@@ -263,11 +267,11 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		return 0
 	}
 	h.sought = false
-	h.m.Connection, h.m.KeepAlive = c.lately.string(f.connection.value), c.lately.string(f.keepAlive.value)
+	h.Message.Connection, h.Message.KeepAlive = c.lately.string(f.connection.value), c.lately.string(f.keepAlive.value)
 	h.says = readOptions(f.connection.value)
 	h.buf = h.emptied() // f is not of it any more
 	h.pos += int64(end)
-	h.m.HeadEnd = h.pos
+	h.Message.HeadEnd = h.pos
 	if fromServer {
 		c.response(h, &f)
 	} else {
@@ -279,7 +283,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 // renew makes ready for a message, unless one is under way.
 func (h *half) renew(fromServer bool) {
 	if h.idle() || h.state == atHeld {
-		h.m = Message{FromServer: fromServer, Length: -1, Start: h.pos}
+		h.Message = Message{FromServer: fromServer, Length: -1, Start: h.pos}
 		h.scan = headScan{}
 	}
 }
@@ -294,15 +298,15 @@ func (h *half) emptied() []byte {
 
 func (c *Conversation) request(h *half, f *headFields) {
 	c.requests++
-	h.m.Nth = c.requests
+	h.Message.Nth = c.requests
 	framing, err := h.frame(f, false)
 	q := asked{
 		pairing: pairing{
-			nth: h.m.Nth, is: pairKnown, close: h.says.close, old: h.old(), faulty: h.faulty,
+			nth: h.Message.Nth, is: pairKnown, close: h.says.close, old: h.old(), faulty: h.faulty,
 			// RFC 9110 section 7.8: Upgrade counts if Connection names it, and not in HTTP/1.0.
-			switches: h.m.Method == http.MethodConnect || f.upgrade && h.says.upgrade && h.m.Version != "HTTP/1.0",
+			switches: h.Message.Method == http.MethodConnect || f.upgrade && h.says.upgrade && h.Message.Version != "HTTP/1.0",
 		},
-		method: h.m.Method, target: h.m.Target,
+		method: h.Message.Method, target: h.Message.Target,
 	}
 	server := &c.half[1]
 	if c.unpaired && len(c.queue) == 0 && (server.idle() || server.state == atSeeking) {
@@ -326,12 +330,12 @@ func (c *Conversation) response(h *half, f *headFields) {
 	case len(c.queue) > 0:
 		q := &c.queue[0]
 		c.current = q.pairing
-		h.m.Nth, h.m.Method, h.m.Target = q.nth, q.method, q.target
+		h.Message.Nth, h.Message.Method, h.Message.Target = q.nth, q.method, q.target
 	case !c.unpaired && (client.state != atHead || client.idle()):
 		c.current.is = pairNobody // and no part of a request's head has come that it could answer
 	}
 	framing, err := h.frame(f, true)
-	if h.m.Interim() {
+	if h.Message.Interim() {
 		c.begin(h, framing, err)
 		return
 	}
@@ -349,11 +353,11 @@ func (c *Conversation) response(h *half, f *headFields) {
 
 // begin tells of a head, and reads on behind it.
 func (c *Conversation) begin(h *half, framing Framing, err error) {
-	h.m.Framing = framing
-	c.tell(Finding{Stage: HeadComplete, Message: h.m, Reuse: c.reuse(h)})
+	h.Message.Framing = framing
+	c.tell(h, HeadComplete, c.reuse(h), nil)
 	switch {
 	case err != nil:
-		c.broken(h.m.FromServer, h, err, atStopped)
+		c.broken(h.Message.FromServer, h, err, atStopped)
 	case framing == BodyLength && h.left > 0:
 		h.state = atBody
 	case framing == BodyChunked:
@@ -361,12 +365,12 @@ func (c *Conversation) begin(h *half, framing Framing, err error) {
 	case framing == BodyUntilClose:
 		h.state = atClose
 	default:
-		c.complete(h.m.FromServer, h)
+		c.complete(h.Message.FromServer, h)
 	}
 }
 
 func (c *Conversation) body(fromServer bool, h *half, n int64) {
-	h.m.Body += n
+	h.Message.Body += n
 	h.pos += n
 	if h.left -= n; h.left == 0 {
 		c.complete(fromServer, h)
@@ -375,7 +379,7 @@ func (c *Conversation) body(fromServer bool, h *half, n int64) {
 
 func (c *Conversation) chunked(fromServer bool, h *half, b []byte) int {
 	n, data, done, err := h.chunks.take(b)
-	h.m.Body += data
+	h.Message.Body += data
 	h.pos += int64(n)
 	switch {
 	case err != nil:
@@ -388,37 +392,37 @@ func (c *Conversation) chunked(fromServer bool, h *half, b []byte) int {
 
 // complete tells that a message is, and makes ready for what follows.
 func (c *Conversation) complete(fromServer bool, h *half) {
-	h.m.End = h.pos
+	h.Message.End = h.pos
 	h.state = atHead
 	if !fromServer {
-		c.whole = h.m.Nth
+		c.whole = h.Message.Nth
 		switch {
 		case c.tunnel:
 			h.state = atTunnel
-		case c.waits(h.m.Nth):
+		case c.waits(h.Message.Nth):
 			h.state = atHeld
 		}
-		c.tell(Finding{Stage: MessageComplete, Message: h.m})
+		c.tell(h, MessageComplete, Reuse{}, nil)
 		h.rest()
 		return
 	}
-	if h.m.Framing == BodyTunnel {
+	if h.Message.Framing == BodyTunnel {
 		h.state = atTunnel
 	}
-	f := Finding{Stage: MessageComplete, Message: h.m, Reuse: c.reuse(h)}
-	if c.current.is == pairKnown && !h.m.Interim() {
+	r := c.reuse(h)
+	if c.current.is == pairKnown && !h.Message.Interim() {
 		c.targets -= c.queue[0].size()
 		if c.queue = slices.Delete(c.queue, 0, 1); len(c.queue) == 0 && cap(c.queue) > smallQueue {
 			c.queue = nil
 		}
 	}
-	c.tell(f)
+	c.tell(h, MessageComplete, r, nil)
 	h.rest()
 }
 
 // rest lets go of a complete message whose strings are long.
 func (h *half) rest() {
-	if m := &h.m; max(len(m.Method), len(m.Target), len(m.Phrase), len(m.Connection), len(m.KeepAlive)) > maxKept {
+	if m := &h.Message; max(len(m.Method), len(m.Target), len(m.Phrase), len(m.Connection), len(m.KeepAlive)) > maxKept {
 		*m = Message{}
 	}
 }
@@ -429,15 +433,15 @@ func (c *Conversation) broken(fromServer bool, h *half, err error, then readStat
 	h.violated = errors.Is(err, ErrNotHTTP) || errors.Is(err, ErrHead) || errors.Is(err, ErrFraming)
 	h.pos += int64(len(h.buf))
 	h.buf = h.emptied()
-	f := Finding{Stage: MessageBroken, Message: h.m, Err: err}
-	if h.m.HeadEnd > 0 {
-		f.Reuse = c.reuseBroken(h, err)
+	var r Reuse
+	if h.Message.HeadEnd > 0 {
+		r = c.reuseBroken(h, err)
 	}
 	c.unpaired = true
 	if fromServer && !errors.Is(err, ErrCut) { // after a close they stay unanswered
 		c.queue, c.targets = nil, 0
 	}
-	c.tell(f)
+	c.tell(h, MessageBroken, r, err)
 	// Whether the server leaves HTTP will not be known.
 	if client := &c.half[0]; fromServer && client.state == atHeld {
 		client.renew(false)

@@ -18,7 +18,7 @@ func TestBodyAllocatesNothing(t *testing.T) {
 		"until close": "HTTP/1.1 200 OK\r\n\r\n",
 	} {
 		var c httpka.Conversation
-		c.OnFinding = func(f httpka.Finding) {
+		c.OnFinding = func(f *httpka.Finding) {
 			if f.Stage != httpka.HeadComplete {
 				t.Errorf("%s: %+v", name, f)
 			}
@@ -104,7 +104,7 @@ const (
 // connection or, behind a Reset, on the one before.
 func TestMessagesAllocateNothing(t *testing.T) {
 	found := 0
-	c := httpka.Conversation{OnFinding: func(httpka.Finding) { found++ }}
+	c := httpka.Conversation{OnFinding: func(*httpka.Finding) { found++ }}
 	var requests [][]byte
 	for _, line := range []string{"GET /a", "GET /b?c", "PROPFIND /d", "GET /" + strings.Repeat("e", 100)} {
 		requests = append(requests, []byte(line+strings.TrimPrefix(eightRequest, "GET /api/v1/items?page=2")))
@@ -143,7 +143,7 @@ func BenchmarkConversationMessages(b *testing.B) {
 	}{{"whole", 1 << 20}, {"pieces of 40 bytes", 40}} {
 		b.Run(bb.name, func(b *testing.B) {
 			found := 0
-			c := httpka.Conversation{OnFinding: func(httpka.Finding) { found++ }}
+			c := httpka.Conversation{OnFinding: func(*httpka.Finding) { found++ }}
 			request, response := []byte(eightRequest), []byte(eightResponse)
 			feed := func(fromServer bool, m []byte) {
 				for len(m) > 0 {

@@ -8,7 +8,7 @@ import (
 
 // Two requests are sent at once. The second response ends the connection.
 func ExampleConversation() {
-	c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+	c := httpka.Conversation{OnFinding: func(f *httpka.Finding) {
 		m := f.Message
 		switch {
 		case f.Err != nil:
@@ -38,7 +38,7 @@ func ExampleConversation() {
 // A connection is joined midway, as a capture does that begins late. The body
 // that is under way is passed over, up to a piece that begins a message.
 func ExampleConversation_Gap() {
-	c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+	c := httpka.Conversation{OnFinding: func(f *httpka.Finding) {
 		switch m := f.Message; {
 		case f.Err != nil:
 			fmt.Println("from server:", m.FromServer, f.Err)

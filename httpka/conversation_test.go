@@ -20,7 +20,7 @@ func (s talk) fromServer(i int) bool { return s[i][0] == '<' }
 // run feeds s, in pieces of at most the length that cut says, and returns what
 // was found.
 func (s talk) run(c *httpka.Conversation, cut func() int) (found []httpka.Finding) {
-	c.OnFinding = func(f httpka.Finding) { found = append(found, f) }
+	c.OnFinding = func(f *httpka.Finding) { found = append(found, *f) }
 	for i, step := range s {
 		from, rest := s.fromServer(i), step[1:]
 		var gap int64
@@ -296,7 +296,7 @@ func TestPipelineIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var c httpka.Conversation
 			var last error
-			c.OnFinding = func(f httpka.Finding) { last = f.Err }
+			c.OnFinding = func(f *httpka.Finding) { last = f.Err }
 			for range tt.want {
 				c.Feed(false, []byte(tt.request))
 			}
@@ -308,7 +308,7 @@ func TestPipelineIsBounded(t *testing.T) {
 				t.Fatalf("error %v", last)
 			}
 			var reuse httpka.Reuse
-			c.OnFinding = func(f httpka.Finding) { reuse = f.Reuse }
+			c.OnFinding = func(f *httpka.Finding) { reuse = f.Reuse }
 			c.Feed(true, []byte(ok[1:]))
 			if reuse.May != httpka.ReuseYes || c.Unanswered() != tt.want-1 {
 				t.Errorf("%v, %d unanswered", reuse, c.Unanswered())
@@ -316,7 +316,7 @@ func TestPipelineIsBounded(t *testing.T) {
 		})
 	}
 	t.Run("answered", func(t *testing.T) {
-		c := httpka.Conversation{OnFinding: func(f httpka.Finding) {
+		c := httpka.Conversation{OnFinding: func(f *httpka.Finding) {
 			if f.Err != nil {
 				t.Error(f.Err)
 			}
@@ -328,7 +328,7 @@ func TestPipelineIsBounded(t *testing.T) {
 	})
 	t.Run("held", func(t *testing.T) {
 		var last error
-		c := httpka.Conversation{OnFinding: func(f httpka.Finding) { last = f.Err }}
+		c := httpka.Conversation{OnFinding: func(f *httpka.Finding) { last = f.Err }}
 		c.Feed(false, []byte("CONNECT a:1 HTTP/1.1\r\n\r\n"))
 		c.Feed(false, make([]byte, 64<<10))
 		if last != nil {

@@ -159,9 +159,9 @@ func (a *approach) open(ctx context.Context) (*wire, error) {
 			return nil, fmt.Errorf("%s: %w", a.address, handshakeError(err))
 		}
 	}
-	w.talk.OnFinding = func(f Finding) {
+	w.talk.OnFinding = func(f *Finding) {
 		if f.Message.FromServer && !f.Message.Interim() && f.Stage != HeadComplete || f.Stage == MessageBroken {
-			w.final, w.done = f, true
+			w.final, w.done = *f, true
 		}
 	}
 	return w, nil

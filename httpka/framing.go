@@ -37,7 +37,7 @@ func (f Framing) String() string {
 // frame decides by RFC 9112 section 6.3 where the message ends whose head has
 // just been read, item by item, and whether that is to be trusted.
 func (h *half) frame(f *headFields, fromServer bool) (Framing, error) {
-	m := &h.m
+	m := &h.Message
 	// Section 6.1: with both, a connection is not used again after the
 	// response. HTTP/1.0 knows no Transfer-Encoding.
 	h.faulty = f.coded && (f.hasLength || m.Version == "HTTP/1.0")

@@ -3,8 +3,9 @@ package httpka
 // lately holds the last few strings of a connection. Those of its next messages
 // are often the same, and then cost no allocation.
 type lately struct {
-	kept [8]string
-	next uint8 // is replaced
+	kept [6]string
+	mark [6]uint8 // of each: those of another mark need not be compared
+	next uint8    // is replaced
 }
 
 const maxKept = 128 // bytes of one of them
@@ -23,14 +24,15 @@ func (l *lately) string(b []byte) string {
 	case "keep-alive":
 		return "keep-alive"
 	}
+	mark := uint8(len(b)) ^ b[len(b)-1]*31 ^ b[len(b)/2]*67
 	for i := range l.kept {
-		if l.kept[i] == string(b) {
+		if l.mark[i] == mark && l.kept[i] == string(b) {
 			return l.kept[i]
 		}
 	}
 	s := string(b)
 	if len(s) <= maxKept {
-		l.kept[l.next] = s
+		l.kept[l.next], l.mark[l.next] = s, mark
 		l.next = (l.next + 1) % uint8(len(l.kept))
 	}
 	return s

@@ -120,7 +120,7 @@ func (r Reuse) String() string {
 }
 
 // old reports that the message does not persist by its version alone.
-func (h *half) old() bool { return h.m.Version == "HTTP/1.0" && !h.says.keepAlive }
+func (h *half) old() bool { return h.Message.Version == "HTTP/1.0" && !h.says.keepAlive }
 
 // decidedBy says who has done a thing, if anyone.
 func decidedBy(client, server bool) Decider {
@@ -137,7 +137,7 @@ func decidedBy(client, server bool) Decider {
 
 // reuse is the verdict after the message of h, once it is complete.
 func (c *Conversation) reuse(h *half) Reuse {
-	m, q, client := &h.m, &c.current, &c.half[0]
+	m, q, client := &h.Message, &c.current, &c.half[0]
 	if !m.FromServer || m.Interim() {
 		return Reuse{}
 	}
@@ -176,7 +176,7 @@ func (c *Conversation) reuse(h *half) Reuse {
 // reuseBroken is the verdict after a message that is broken behind its head.
 func (c *Conversation) reuseBroken(h *half, err error) Reuse {
 	switch {
-	case !h.m.FromServer || h.m.Interim():
+	case !h.Message.FromServer || h.Message.Interim():
 		return Reuse{}
 	case errors.Is(err, ErrCut):
 		return Reuse{ReuseNo, ByServer, WhyCut}

@@ -97,6 +97,10 @@ func (f *Flow) Next(from int, s Segment) Meaning {
 	return m
 }
 
+// Acked returns the highest acknowledgment that a side has got (SND.UNA of RFC 9293),
+// or where it began if there was none.
+func (f *Flow) Acked(side int) uint32 { return f.side[side].una }
+
 func (f *Flow) window(from int, s Segment) int {
 	w := int(s.Window)
 	// RFC 7323 section 2.2: scaled only if both sides offered, never on a SYN.

@@ -11,23 +11,23 @@ import (
 
 // carried finds the HTTP messages in the packets of one connection.
 type carried struct {
-	t      *Tracker
-	c      *conn
-	talk   httpka.Conversation
-	side   [2]carriedSide
-	midway bool // the beginning was not captured
-	http   bool // a message has been found
+	side [2]carriedSide // one cache line each
 
+	t       *Tracker
+	c       *conn
+	midway  bool         // the beginning was not captured
+	http    bool         // a message has been found
+	between bool         // no part of the client's next request has come
 	verdict httpka.Reuse // after the last response
 	idle    time.Duration
-	between bool // no part of the client's next request has come
+	talk    httpka.Conversation
 }
 
 // carriedSide is one direction of it.
 type carriedSide struct {
+	stream
 	of         *carried
 	fromServer bool
-	stream
 }
 
 func (d *carriedSide) bytes(b []byte) { d.of.talk.Feed(d.fromServer, b) }
@@ -43,6 +43,11 @@ func (t *Tracker) carry(c *conn, side int, k tcpka.Kind, s *wire.Segment) {
 	switch k {
 	case tcpka.SYN, tcpka.Probe, tcpka.WindowProbe:
 		return
+	case tcpka.FIN, tcpka.RST:
+	default:
+		if s.Len == 0 && !c.holding { // most packets are of no interest here
+			return
+		}
 	}
 	h := c.carried
 	if h == nil {
@@ -55,12 +60,11 @@ func (t *Tracker) carry(c *conn, side int, k tcpka.Kind, s *wire.Segment) {
 			return
 		}
 	}
-	if s.Flags&wire.ACK != 0 {
-		if d := &h.side[1-side]; s.Ack != d.acked {
-			d.ack(d, s.Ack)
-		}
+	if d := &h.side[1-side]; c.holding && s.Flags&wire.ACK != 0 {
+		d.ack(d, s.Ack)
 	}
 	if d := &h.side[side]; s.Len > 0 {
+		d.ack(d, c.flow.Acked(side))
 		if side == client && h.between {
 			h.idle, h.between = t.now.since(c.active), false
 		}
@@ -73,6 +77,7 @@ func (t *Tracker) carry(c *conn, side int, k tcpka.Kind, s *wire.Segment) {
 	if c.carried == nil { // it turned out to be no HTTP
 		return
 	}
+	c.holding = len(h.side[client].held)+len(h.side[server].held) > 0
 	if k == tcpka.RST || k == tcpka.FIN {
 		t.goodbye(h, side, k)
 	}
@@ -118,12 +123,12 @@ func (c *conn) lookNoMore() {
 	if h := c.carried; h != nil {
 		h.side[client].drop()
 		h.side[server].drop()
-		c.carried = nil
+		c.carried, c.holding = nil, false
 	}
 }
 
 // found takes what the conversation finds in the present packet.
-func (h *carried) found(f httpka.Finding) {
+func (h *carried) found(f *httpka.Finding) {
 	t, c, m := h.t, h.c, &f.Message
 	switch f.Stage {
 	case httpka.HeadComplete:
@@ -178,7 +183,7 @@ func closes(r httpka.Reuse, m *httpka.Message) string {
 	return "closes, by " + by + ": " + r.Why.String()
 }
 
-func (h *carried) broken(f httpka.Finding) {
+func (h *carried) broken(f *httpka.Finding) {
 	t, c, side := h.t, h.c, client
 	if f.Message.FromServer {
 		side = server

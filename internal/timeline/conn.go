@@ -28,6 +28,7 @@ type conn struct {
 	established  bool
 	over         bool          // nothing more is to come
 	written      bool          // its record has been emitted
+	holding      bool          // carried has bytes that wait for others before them
 	answered     int32         // probes
 	heard        uint64        // when, in the order of packets
 	active       moment        // the last thing that was neither probe nor answer; 0 before the first packet

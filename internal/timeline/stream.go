@@ -6,10 +6,10 @@ import "slices"
 // its turn is held, within bounds; what never came is told as a gap.
 type stream struct {
 	known bool
+	size  int32  // bytes in held
 	next  uint32 // sequence number of the byte whose turn it is
 	acked uint32 // what the other side has acknowledged; as next where that is not known
 	held  []piece
-	size  int  // bytes in there
 	total *int // bytes in there and in all other streams
 }
 
@@ -77,7 +77,7 @@ func (s *stream) finish(to taker) {
 
 // drop forgets what is held.
 func (s *stream) drop() {
-	*s.total -= s.size
+	*s.total -= int(s.size)
 	s.held, s.size = nil, 0
 }
 
@@ -102,7 +102,7 @@ func (s *stream) hold(p piece) {
 	p.data = slices.Clone(p.data)
 	i, _ := slices.BinarySearchFunc(s.held, p, func(a, b piece) int { return int(int32(a.seq - b.seq)) })
 	s.held = slices.Insert(s.held, i, p)
-	s.size += len(p.data)
+	s.size += int32(len(p.data))
 	*s.total += len(p.data)
 }
 
@@ -117,7 +117,7 @@ func (s *stream) advance(to taker) {
 			}
 			s.skip(to, first.seq)
 		}
-		s.size -= len(first.data)
+		s.size -= int32(len(first.data))
 		*s.total -= len(first.data)
 		s.held = slices.Delete(s.held, 0, 1)
 		s.hand(to, first)
