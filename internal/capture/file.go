@@ -91,7 +91,7 @@ const (
 // the name of the input.
 func NewFile(r io.Reader, name string) (*File, error) {
 	f := &File{name: name, from: &counted{r: r}}
-	f.in = input{r: f.from, buf: make([]byte, bufferSize)}
+	f.in = input{r: f.from, buf: make([]byte, BufferSize)}
 	if err := f.open(); err != nil {
 		return nil, f.explain(err)
 	}
@@ -158,6 +158,12 @@ func (f *File) Next(p *Packet) error {
 	f.packets++
 	return nil
 }
+
+// Pieces lets the data of packets stay as they are: when File has used up its
+// buffer, it goes on in what next returns, of [BufferSize] bytes, instead of using
+// the same again. Packets lie in the buffer that was in use when they were
+// returned, from the next one on in that which was returned last.
+func (f *File) Pieces(next func() []byte) { f.in.pieces = next }
 
 // explain says which file an error is about.
 func (f *File) explain(err error) error {

@@ -8,9 +8,13 @@ import (
 	"sync/atomic"
 )
 
-// bufferSize has room for the longest packet with its header and options. Half
-// of it is filled by one read(2) at the least, unless a pipe has less.
-const bufferSize = 2 * MaxPacket
+// BufferSize is what a [File] reads into: it has room for the longest packet with
+// its header and options, and for what may lie before it.
+const BufferSize = 2 * MaxPacket
+
+// readSize is what one read(2) asks for, where a packet does not need more. What it
+// brings is still in the processor's cache when it is parsed.
+const readSize = 1 << 18
 
 // An input is what has been read of a stream and is not used up. Records are
 // parsed where they lie; what is left of one when the buffer ends is moved to its
@@ -21,6 +25,7 @@ type input struct {
 	start, end int   // what is not used up
 	base       int64 // where in the stream buf begins
 	err        error // why there is nothing to read after end
+	pieces     func() []byte
 }
 
 // offset is that of the next byte in the stream.
@@ -36,7 +41,11 @@ func (in *input) peek(n int) ([]byte, error) {
 
 // fill reads until there are n bytes, and no longer.
 func (in *input) fill(n int) ([]byte, error) {
-	in.end = copy(in.buf, in.buf[in.start:in.end])
+	rest := in.buf[in.start:in.end]
+	if in.pieces != nil {
+		in.buf = in.pieces()
+	}
+	in.end = copy(in.buf, rest)
 	in.base += int64(in.start)
 	in.start = 0
 	for empty := 0; in.end < n; {
@@ -44,7 +53,7 @@ func (in *input) fill(n int) ([]byte, error) {
 			return in.buf[:in.end], in.err
 		}
 		var got int
-		got, in.err = in.r.Read(in.buf[in.end:])
+		got, in.err = in.r.Read(in.buf[in.end:max(n, min(in.end+readSize, len(in.buf)))])
 		in.end += got
 		if got > 0 {
 			empty = 0

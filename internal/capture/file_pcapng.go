@@ -89,8 +89,8 @@ func (g *pcapng) block(in *input, p *Packet) (bool, error) {
 	default:
 		return false, g.pass(in, at, kind, size)
 	}
-	if size > bufferSize {
-		return false, damage(at, "a block of type %d with %d bytes: more than %d", kind, size, bufferSize)
+	if size > BufferSize {
+		return false, damage(at, "a block of type %d with %d bytes: more than %d", kind, size, BufferSize)
 	}
 	if len(b) < int(size) {
 		if b, err = in.fill(int(size)); err != nil {

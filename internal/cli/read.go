@@ -141,13 +141,6 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, summary bool) 
 
 // feed returns nil at the end of the file, or of the packets that were asked for.
 func (r *reading) feed(ctx context.Context, file *capture.File, o *observe.Observer) error {
-	taken := 0
-	next := func(p *capture.Packet) error {
-		if taken++; r.count > 0 && taken > r.count {
-			return io.EOF
-		}
-		return file.Next(p)
-	}
 	check := func() error {
 		r.progress.tell(o.Packets())
 		return context.Cause(ctx)
@@ -155,8 +148,14 @@ func (r *reading) feed(ctx context.Context, file *capture.File, o *observe.Obser
 	var err error
 	if r.in.pipe {
 		var p capture.Packet
-		for err = next(&p); err == nil; err = next(&p) {
+		for {
+			if err = file.Next(&p); err != nil {
+				break
+			}
 			o.Packet(&p) // shown before the next one is waited for
+			if o.Packets() == r.count {
+				return nil
+			}
 			if o.Packets()%1024 == 0 {
 				if err = check(); err != nil {
 					break
@@ -164,7 +163,7 @@ func (r *reading) feed(ctx context.Context, file *capture.File, o *observe.Obser
 			}
 		}
 	} else {
-		err = o.Read(next, check)
+		err = o.Read(file, r.count, check)
 	}
 	switch {
 	case errors.Is(err, io.EOF):

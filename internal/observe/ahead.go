@@ -1,58 +1,50 @@
 package observe
 
 import (
+	"io"
+	"slices"
 	"time"
 
 	"kax/internal/capture"
 	"kax/internal/wire"
 )
 
-// A batch is some packets that have been decoded ahead of the tracker.
+// A batch is a piece of a file, and the segments in it, decoded ahead of the
+// tracker. Only these go from one processor to the other: of the piece, which
+// their payloads share, the tracker looks at the heads of messages.
 type batch struct {
-	packets  []decoded
-	payloads []byte // of them, as the source's memory is used again
-	err      error  // what came after them
+	piece    []byte
+	segments []numbered
+	packets  int   // of the file, this batch's last one included
+	err      error // what came after them
 }
 
-type decoded struct {
+type numbered struct {
 	at      time.Time
-	link    wire.Link
-	err     error
+	number  int
 	segment wire.Segment
 }
 
-// Batches are as large as a processor's cache allows: waking the other processor
-// takes as long as tracking hundreds of packets.
-const (
-	batches      = 4
-	batchPackets = 1024
-	batchBytes   = 1 << 19
-)
+// batches are enough for one to be filled, one to be tracked, and some between:
+// waking the other processor takes as long as tracking hundreds of packets.
+const batches = 4
 
-// Read takes the packets of a source that does not have to be waited for, as
-// Packet does one by one, but decodes them on another processor. It returns what
-// next returned in the end, or what each does, which is called now and then.
-func (o *Observer) Read(next func(*capture.Packet) error, each func() error) error {
+// Read takes up to limit packets of a file, or all of them with 0, as Packet does
+// one by one, but decodes them on another processor. It returns io.EOF at the end
+// or the limit, the file's error, or what each does, which is called now and then.
+func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 	ready, free := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
-		free <- &batch{packets: make([]decoded, 0, batchPackets), payloads: make([]byte, 0, batchBytes)}
+		free <- &batch{piece: make([]byte, capture.BufferSize)}
 	}
-	go func() {
-		defer close(ready)
-		for b := range free {
-			o.fill(b, next)
-			ready <- b
-			if b.err != nil {
-				return
-			}
-		}
-	}()
+	go o.decode(f, limit, ready, free)
 	for b := range ready {
-		for i := range b.packets {
-			d := &b.packets[i]
-			o.number++
-			o.track(d.at, d.link, &d.segment, d.err)
+		for i := range b.segments {
+			s := &b.segments[i]
+			o.number = s.number
+			o.take(s.at, &s.segment)
 		}
+		o.number = b.packets
 		err := b.err
 		if err == nil {
 			err = each()
@@ -68,26 +60,51 @@ func (o *Observer) Read(next func(*capture.Packet) error, each func() error) err
 	return nil
 }
 
-// fill decodes as many packets as there is room for. A packet that is larger than
-// all of that gets more.
-func (o *Observer) fill(b *batch, next func(*capture.Packet) error) {
-	b.packets, b.payloads = b.packets[:0], b.payloads[:0]
+// decode fills batches until the file ends, or nobody wants more.
+func (o *Observer) decode(f *capture.File, limit int, ready chan<- *batch, free <-chan *batch) {
+	defer close(ready)
+	b, number, stopped := <-free, 0, false
+	handed := 0 // the number of the last packet of the batch before
+	f.Pieces(func() []byte {
+		if number == handed {
+			return b.piece
+		}
+		handed, b.packets = number, number
+		ready <- b
+		next, wanted := <-free
+		if stopped = !wanted; stopped {
+			next = &batch{piece: make([]byte, capture.BufferSize)}
+		}
+		b = next
+		b.segments = b.segments[:0]
+		return b.piece
+	})
 	var p capture.Packet
-	for len(b.packets) < cap(b.packets) && len(b.payloads) < batchBytes {
-		if b.err = next(&p); b.err != nil {
+	for b.err == nil {
+		if b.err = f.Next(&p); stopped {
 			return
 		}
-		b.packets = b.packets[:len(b.packets)+1]
-		d := &b.packets[len(b.packets)-1]
-		d.at, d.link = p.Time, p.Link
-		d.err = o.decoder.Decode(p.Link, p.Data, &d.segment)
-		if data := d.segment.Payload; d.err == nil && len(data) > 0 {
-			if room := cap(b.payloads) - len(b.payloads); room < len(data) {
-				b.payloads = make([]byte, 0, max(batchBytes, len(data))) // the segments before keep the old one
+		if b.err == nil {
+			number++
+			b.segments = o.add(b.segments, number, &p)
+			if number == limit {
+				b.err = io.EOF
 			}
-			from := len(b.payloads)
-			b.payloads = append(b.payloads, data...)
-			d.segment.Payload = b.payloads[from:]
 		}
 	}
+	b.packets = number
+	ready <- b
+}
+
+// add decodes a packet, if it holds a segment that is wanted.
+func (o *Observer) add(to []numbered, number int, p *capture.Packet) []numbered {
+	n := len(to)
+	to = slices.Grow(to, 1)[:n+1]
+	s := &to[n]
+	err := o.decoder.Decode(p.Link, p.Data, &s.segment)
+	if !o.wants(number, p.Link, &s.segment, err) {
+		return to[:n]
+	}
+	s.at, s.number = p.Time, number
+	return to
 }

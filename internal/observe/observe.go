@@ -45,21 +45,27 @@ func (o *Observer) Packet(p *capture.Packet) bool {
 		}
 	}
 	o.number++
-	o.track(p.Time, p.Link, &o.segment, err)
+	if o.wants(o.number, p.Link, &o.segment, err) {
+		o.take(p.Time, &o.segment)
+	}
 	return true
 }
 
-// track takes what the present packet holds, or why that is no segment.
-func (o *Observer) track(at time.Time, l wire.Link, s *wire.Segment, err error) {
-	switch {
-	case err != nil:
+// wants reports whether a packet holds a segment of a connection that is observed.
+// err is why it holds none.
+func (o *Observer) wants(number int, l wire.Link, s *wire.Segment, err error) bool {
+	if err != nil {
 		if o.foreign == nil && !l.Known() {
-			o.foreign = fmt.Errorf("packet %d has %v: %w", o.number, l, errors.ErrUnsupported)
+			o.foreign = fmt.Errorf("packet %d has %v: %w", number, l, errors.ErrUnsupported)
 		}
-		return
-	case o.Match != nil && !o.Match(s.Src, s.Dst):
-		return
-	case o.tracker == nil:
+		return false
+	}
+	return o.Match == nil || o.Match(s.Src, s.Dst)
+}
+
+// take takes the segment of the present packet.
+func (o *Observer) take(at time.Time, s *wire.Segment) {
+	if o.tracker == nil {
 		o.begin(at)
 	}
 	o.tracker.Packet(at, o.number, s)

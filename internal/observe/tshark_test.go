@@ -34,7 +34,7 @@ func observed(t *testing.T, path string) (events []*timeline.Event) {
 			events = append(events, r.Event.Clone())
 		}
 	}}
-	if err := o.Read(file.Next, func() error { return nil }); !errors.Is(err, io.EOF) {
+	if err := o.Read(file, 0, func() error { return nil }); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	o.Finish(0)

@@ -21,14 +21,14 @@ const (
 type Decoder struct {
 	held  []*datagram // the oldest first
 	bytes int         // of all that is held
-	whole []byte      // the last datagram that was put together
+	whole []byte      // the last datagram that was put together; memory of its own
 	first byte        // the header that it begins with
 	total int         // its length
 }
 
 // Decode reads a frame. A fragment is ErrFragment until all of its datagram is
-// there: the fragment that completes it gives the segment, whose Payload is then
-// valid until the next call.
+// there: the fragment that completes it gives the segment, whose Payload does then
+// not share the frame's memory.
 //
 // Fragments that overlap void their datagram, as in Linux
 // (inet_frag_queue_insert) and by RFC 5722; a repeated one is ignored.
@@ -187,7 +187,7 @@ func (d *Decoder) drop(i int) {
 
 // assemble joins the pieces up to the first byte that a snapped frame lacks.
 func (d *Decoder) assemble(g *datagram) {
-	d.first, d.whole, d.total = g.next, d.whole[:0], g.total
+	d.first, d.whole, d.total = g.next, nil, g.total
 	for _, p := range g.pieces {
 		d.whole = append(d.whole, p.data...)
 		if len(p.data) < p.to-p.from {
