@@ -100,8 +100,10 @@ func TestIdleServers(t *testing.T) {
 			if r.How != timeline.IdleFIN || r.Samples != 5 || r.Announced != tc.announced || r.Status != 200 {
 				t.Errorf("%s", res)
 			}
-			if most := r.Timeout * 12 / 10; r.Waited > most+timeline.Seconds(100*time.Millisecond) {
-				t.Errorf("it took %v, more than 1.2 timeouts", time.Duration(r.Waited))
+			// 1.2 timeouts on a machine with nothing else to do; a second round
+			// would take two on any.
+			if r.Waited >= 2*r.Timeout {
+				t.Errorf("it took %v, two timeouts", time.Duration(r.Waited))
 			}
 		})
 	}
