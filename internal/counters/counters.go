@@ -4,8 +4,9 @@
 // socket, read again and again.
 //
 // It sees no handshake, no acknowledgment and no sequence number, its times of
-// probes are as good as the interval between two readings, and what a peer
-// sends it knows only from watching that end's socket too.
+// probes are as good as the interval between two readings, and of what a peer
+// sends it knows only the goodbye, when it is read, unless that end's socket is
+// watched too.
 package counters
 
 import (
@@ -16,6 +17,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"kax/tcpka"
@@ -45,6 +47,8 @@ type Conn struct {
 	last        reading
 	linger      bool // whether Close says goodbye by FIN
 	fin         bool // CloseWrite has
+	both        bool // the other end is watched too, and tells for itself
+	left        bool // the peer has said goodbye
 	closed      bool
 }
 
@@ -71,6 +75,11 @@ func (w *Watcher) Watch(c *net.TCPConn, dialed bool) (*Conn, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, other := range w.conns {
+		if other.local == wc.peer && other.peer == wc.local {
+			other.both, wc.both = true, true
+		}
+	}
 	w.conns = append(w.conns, wc)
 	if dialed {
 		w.tell(wc, wc.last.at, tcpka.Established, "")
@@ -152,6 +161,29 @@ func (c *Conn) Observe() {
 // heardGrain is how much tcpi_last_ack_recv may lag behind the clock: it is
 // kept in jiffies, 10 ms where HZ is 100.
 const heardGrain = 11 * time.Millisecond
+
+// Read tells of the peer's goodbye, which no counter shows.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	switch {
+	case errors.Is(err, io.EOF):
+		c.peerLeft(tcpka.FIN)
+	case errors.Is(err, syscall.ECONNRESET):
+		c.peerLeft(tcpka.RST)
+	}
+	return n, err
+}
+
+// peerLeft tells of a goodbye of the peer's, once.
+func (c *Conn) peerLeft(k tcpka.Kind) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if c.both || c.left {
+		return
+	}
+	c.left = true
+	c.w.seen = append(c.w.seen, Observation{Time: time.Now(), From: c.peer, To: c.local, Kind: k})
+}
 
 // Write tells of the data and writes it.
 func (c *Conn) Write(b []byte) (int, error) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/counters"
 	"kax/tcpka"
 )
 
@@ -197,6 +198,41 @@ func BenchmarkPoll(b *testing.B) {
 	for b.Loop() {
 		if seen := p.w.Poll(); len(seen) != 0 {
 			b.Fatal(seen)
+		}
+	}
+}
+
+// Of a peer that is not watched only the goodbye is told, once, as it is read.
+func TestPeerGoodbye(t *testing.T) {
+	t.Parallel()
+	for _, want := range []tcpka.Kind{tcpka.FIN, tcpka.RST} {
+		for _, both := range []bool{false, true} {
+			p := mustConnect(t, off, off)
+			client, server := p.client, p.server
+			if !both {
+				p.w = new(counters.Watcher)
+				var err error
+				if client, err = p.w.Watch(client.TCPConn, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want == tcpka.RST {
+				if err := server.SetLinger(0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := server.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := client.Read(make([]byte, 1)); err == nil {
+					t.Fatal("there is something to read")
+				}
+			}
+			p.poll()
+			if n := p.count(server, want); n != 1 || p.total(tcpka.FIN)+p.total(tcpka.RST) != 1 {
+				t.Errorf("%v, both watched %t: told %d times: %+v", want, both, n, p.seen)
+			}
 		}
 	}
 }
