@@ -281,3 +281,19 @@ func TestIdleFinderErrors(t *testing.T) {
 		}
 	}
 }
+
+// Behind one address there may be servers that differ, and the samples may all
+// be on the patient one.
+func TestIdleFinderLeastPatient(t *testing.T) {
+	t.Parallel()
+	r, err := httpka.IdleFinder{URL: scripted(t, func(nth int, c *net.TCPConn, r *bufio.Reader) {
+		idle := 100 * time.Millisecond
+		if nth == 1 {
+			idle = time.Hour
+		}
+		serveFor(c, r, idle)
+	}), Samples: 1, Enough: time.Second}.Find(t.Context())
+	if err != nil || r.How != httpka.IdleNone || r.AtLeast > 500*time.Millisecond {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -85,6 +85,13 @@ func (h *idleHunt) conclude() IdleResult {
 			}
 		}
 	}
+	if r.How != IdleSilent { // rungs that have ended instead, as where one of several servers is less patient
+		for _, i := range h.rungs {
+			if i.state == idlerEnded {
+				r.AtLeast = min(r.AtLeast, i.idle)
+			}
+		}
+	}
 	return r
 }
 

@@ -24,7 +24,7 @@ type Racer struct {
 	Header  http.Header   // sent with each request; Host and User-Agent too
 	At      time.Duration // the idle timeout
 	Span    time.Duration // how far before and after it
-	Step    time.Duration // from offset to offset
+	Step    time.Duration // from offset to offset, above 0
 	Trials  int           // at each offset, of each method
 	Methods []string
 
@@ -58,6 +58,9 @@ const raceStagger = 2 * time.Millisecond
 // Run sends the requests and returns what became of them. All connections are
 // open at the same time. An error is that of a first request.
 func (r Racer) Run(ctx context.Context) ([]Shot, error) {
+	if r.Step <= 0 {
+		return nil, fmt.Errorf("step %v: must be above 0", r.Step)
+	}
 	if r.Dial == nil {
 		r.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}

@@ -75,6 +75,9 @@ func TestRacer(t *testing.T) {
 			}
 		})
 	}
+	if _, err := (httpka.Racer{URL: "http://127.0.0.1:1/", At: time.Second, Span: 1, Trials: 1, Methods: []string{"GET"}}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "step") {
+		t.Errorf("without a step: %v", err)
+	}
 	if _, err := (httpka.Racer{URL: "http://127.0.0.1:1/", At: time.Second, Step: 1, Trials: 1, Methods: []string{"GET"}}).Run(t.Context()); err == nil {
 		t.Error("no error of a server that is not there")
 	}

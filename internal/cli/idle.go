@@ -43,7 +43,7 @@ does each end, and how? A server says goodbye (FIN, RST). A NAT or a firewall
 that forgets a connection says nothing, and only a request shows it: so more
 connections wake after growing times and send one, and where the answer stays
 away, others search the gap. TCP keepalive is off, or its probes would hold a
-NAT's entry.
+NAT's entry. A first response that is not whole after 30 s is a failure.
 
 --compare-keepalive does the same beside it on connections that do probe (every
 second, unless the flags of TCP keepalive say otherwise): what a server does they
@@ -258,7 +258,7 @@ func compareIdle(ctx context.Context, finder httpka.IdleFinder, asked tcpka.Sett
 		cancel(err)
 	}
 	<-stop
-	if err = errors.Join(plainErr); err == nil && ctx.Err() != nil {
+	if err = plainErr; err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {

@@ -40,7 +40,8 @@ func (a *app) raceCmd() *cobra.Command {
 milliseconds less or more, and sends a GET or a POST by Go's HTTP client. A
 request that meets the server's goodbye is lost: a GET the client sends again by
 itself, a POST it may not (RFC 9110 section 9.2.2), and fails; unless not a byte of
-it had been written yet, when that is sent again too.
+it had been written yet, when that is sent again too. No response is waited for
+longer than 30 s.
 
 POST is sent for real, and there are hundreds of connections: only a server of
 this machine is asked, unless --yes-i-run-this-server.`,

@@ -11,13 +11,17 @@ import (
 
 // Clock writes a time that somebody chose or that follows from what they chose:
 // settings, limits, pauses, and the predictions made of them. It is exact, to
-// the millisecond, and has Go's form without the zeros behind it, so that it
+// the millisecond (below 10 of them to the microsecond), and has Go's form without the zeros behind it, so that it
 // can be given back as a flag: 500ms, 15s, 1m15s, 2h, 2h2m11.072s.
 //
 // What has been measured is [Brief]'s: rounded, and with a space before its
 // unit, so that one can tell the two apart.
 func Clock(d time.Duration) string {
-	text := d.Round(time.Millisecond).String()
+	grain := time.Millisecond
+	if d.Abs() < 10*grain {
+		grain = time.Microsecond
+	}
+	text := d.Round(grain).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
 	}

@@ -53,6 +53,8 @@ func TestClock(t *testing.T) {
 		want string
 	}{
 		{0, "0s"},
+		{500 * us, "500µs"},
+		{2500 * us, "2.5ms"},
 		{500 * time.Millisecond, "500ms"},
 		{2500*time.Millisecond + 400*us, "2.5s"},
 		{10 * time.Second, "10s"},
@@ -66,8 +68,12 @@ func TestClock(t *testing.T) {
 		{7331072 * time.Millisecond, "2h2m11.072s"},
 		{-2 * time.Hour, "-2h"},
 	} {
+		grain := time.Millisecond
+		if test.d.Abs() < 10*grain {
+			grain = us
+		}
 		got := times.Clock(test.d)
-		if back, err := time.ParseDuration(got); got != test.want || err != nil || back != test.d.Round(time.Millisecond) {
+		if back, err := time.ParseDuration(got); got != test.want || err != nil || back != test.d.Round(grain) {
 			t.Errorf("Clock(%d) = %q, want %q", test.d, got, test.want)
 		}
 	}
