@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
 )
@@ -98,6 +99,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response, error) {
 	x.Method, x.Target = method(req), req.URL.RequestURI()
 	trace := p.trace()
+	says := readOptions([]byte(strings.Join(req.Header["Connection"], ",")))
 	var before asking
 	asked := false
 	trace.GetConn = func(hostPort string) {
@@ -118,14 +120,14 @@ func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response
 		p.seen = conn.expect(Event{
 			Kind: Request, Method: x.Method, Target: x.Target,
 			Reused: x.Reused, Idle: x.Idle,
-		})
+		}, c.cfg.NoReuse || says.close)
 	}
 	trace.PutIdleConn = func(err error) {
 		if conn := p.conn(); conn != nil {
 			conn.back(err)
 		}
 	}
-	if c.cfg.HTTP10 && !readOptions([]byte(req.Header.Get("Connection"))).keepAlive {
+	if c.cfg.HTTP10 && !says.keepAlive {
 		req = req.Clone(req.Context())
 		req.Close = true // net/http's word for it; its header is taken out again
 	}

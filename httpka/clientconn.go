@@ -26,6 +26,7 @@ type clientConn struct {
 	talk     Conversation
 	next     *Event  // the request whose first bytes are still to be written
 	held     []byte  // of its head, to be made HTTP/1.0
+	close    bool    // its Connection: close was asked for, and is sent by HTTP/1.0 too
 	requests int     // put on it
 	seen     *seen   // the exchange under way, or the last
 	got      Message // the last final response
@@ -66,10 +67,12 @@ func (c *clientConn) failed(x *Exchange, err error) {
 	c.event(Event{Kind: Error, Method: x.Method, Target: x.Target, Err: err})
 }
 
-func (c *clientConn) expect(e Event) *seen {
+// expect makes ready for a request. close says that "Connection: close" was asked
+// for.
+func (c *clientConn) expect(e Event, close bool) *seen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next, c.seen = &e, &seen{}
+	c.next, c.seen, c.close = &e, &seen{}, close
 	c.answered = false
 	return c.seen
 }
@@ -118,7 +121,7 @@ func (c *clientConn) old(b []byte) []byte {
 	}
 	c.held = nil
 	head = bytes.Replace(head, []byte(" HTTP/1.1\r\n"), []byte(" HTTP/1.0\r\n"), 1)
-	if !c.client.cfg.NoReuse {
+	if !c.close {
 		head = bytes.Replace(head, []byte("\r\nConnection: close\r\n"), []byte("\r\n"), 1) // see do
 	}
 	return append(head, rest...)

@@ -188,7 +188,7 @@ func TestClientOfHTTP10Heads(t *testing.T) {
 	t.Cleanup(server.Close)
 	c := newClient(t, httpka.ClientConfig{HTTP10: true}, newRecorder())
 	for _, size := range []int{1, 4 << 10, 64<<10 - 100, 64 << 10, 100 << 10} {
-		for _, connection := range []string{"", "keep-alive"} {
+		for _, connection := range []string{"", "keep-alive", "close"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("body"))
 			if err != nil {
 				t.Fatal(err)
