@@ -46,15 +46,18 @@ type Conversation struct {
 	// OnFinding is called before Feed, Gap and Close return. It may be nil, must not
 	// call them, and has the Finding only until it returns.
 	OnFinding func(*Finding)
+	// NoTargets leaves Target empty in all messages: they are what costs an
+	// allocation in most.
+	NoTargets bool
 
+	tunnel   bool    // the connection has left HTTP
+	unpaired bool    // after a gap: which request a response answers is not known
 	half     [2]half // of the client, of the server
 	queue    []asked // requests that wait for their final response
 	targets  int     // bytes in there
 	requests int     // found so far
 	whole    int     // the last of them that was complete
 	answered int     // the last of them whose final response has begun
-	unpaired bool    // after a gap: which request a response answers is not known
-	tunnel   bool    // the connection has left HTTP
 
 	current pairing // of the present response
 	lately  lately
@@ -64,7 +67,7 @@ type Conversation struct {
 // It keeps OnFinding, and memory for what is to come.
 func (c *Conversation) Reset() {
 	clear(c.queue)
-	*c = Conversation{OnFinding: c.OnFinding, queue: c.queue[:0], lately: c.lately, half: [2]half{
+	*c = Conversation{OnFinding: c.OnFinding, NoTargets: c.NoTargets, queue: c.queue[:0], lately: c.lately, half: [2]half{
 		{buf: c.half[0].emptied()}, {buf: c.half[1].emptied()},
 	}}
 }
@@ -246,6 +249,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		return n - had
 	}
 	var f headFields
+	c.lately.noTargets = c.NoTargets
 	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.Message, &f, &c.lately)
 	if end == 0 && err == nil {
 		if len(data) < maxHead {

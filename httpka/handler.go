@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -105,11 +106,13 @@ func (h handler) goodbye(w http.ResponseWriter, r *http.Request, why string) boo
 }
 
 // block is what bodies are made of: lines of 64 bytes.
-var block = []byte(strings.Repeat(strings.Repeat("kax ", 15)+"kax\n", 512))
+var block = sync.OnceValue(func() []byte {
+	return []byte(strings.Repeat(strings.Repeat("kax ", 15)+"kax\n", 512))
+})
 
 func write(w io.Writer, n int) {
 	for n > 0 {
-		sent, err := w.Write(block[:min(n, len(block))])
+		sent, err := w.Write(block()[:min(n, len(block()))])
 		if err != nil {
 			return // shows on the connection
 		}

@@ -6,9 +6,19 @@ type lately struct {
 	kept [6]string
 	mark [6]uint8 // of each: those of another mark need not be compared
 	next uint8    // is replaced
+
+	noTargets bool // they are not wanted
 }
 
 const maxKept = 128 // bytes of one of them
+
+// target is string(b), where that is wanted.
+func (l *lately) target(b []byte) string {
+	if l.noTargets {
+		return ""
+	}
+	return l.string(b)
+}
 
 // string is string(b).
 func (l *lately) string(b []byte) string {

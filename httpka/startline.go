@@ -161,7 +161,7 @@ func (m *Message) readStartLine(line []byte, l *lately) error {
 	if err != nil {
 		return err
 	}
-	m.Method, m.Target, m.Version = l.string(method), l.string(target), v
+	m.Method, m.Target, m.Version = l.string(method), l.target(target), v
 	return nil
 }
 

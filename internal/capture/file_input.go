@@ -14,7 +14,7 @@ const BufferSize = 2 * MaxPacket
 
 // readSize is what one read(2) asks for, where a packet does not need more. What it
 // brings is still in the processor's cache when it is parsed.
-const readSize = 1 << 18
+const readSize = 1 << 17
 
 // An input is what has been read of a stream and is not used up. Records are
 // parsed where they lie; what is left of one when the buffer ends is moved to its

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,15 +13,21 @@ import (
 // Start lines (RFC 9112 sections 3 and 4), whole ones. Only methods that are in
 // use count: a segment may begin in the middle of one.
 var (
-	requestLine = regexp.MustCompile(`^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|` +
+	requestLine = pattern(`^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|` +
 		`REPORT|SEARCH|NOTIFY|SUBSCRIBE|UNSUBSCRIBE|M-SEARCH|PURGE) ([^ \r\n]+) (HTTP/[0-9]\.[0-9])\r?\n`)
-	responseLine = regexp.MustCompile(`^(HTTP/[0-9]\.[0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n`)
+	responseLine = pattern(`^(HTTP/[0-9]\.[0-9]) ([0-9]{3})(?: ([^\r\n]*))?\r?\n`)
 )
+
+// pattern compiles an expression when it is first used: a program that takes no
+// packet apart does not wait for it.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // http shows the head of an HTTP message, if one begins at offset.
 func (d *dissector) http(at, end int) {
 	b := d.frame[at:end]
-	request, response := requestLine.FindSubmatchIndex(b), responseLine.FindSubmatchIndex(b)
+	request, response := requestLine().FindSubmatchIndex(b), responseLine().FindSubmatchIndex(b)
 	if request == nil && response == nil {
 		return
 	}

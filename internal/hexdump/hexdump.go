@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A Packet is the bytes of one dump.
@@ -123,14 +124,20 @@ func (p *parser) append(b []byte, column int) error {
 var (
 	// What an offset looks like: 0x0010: of tcpdump, 00000010: of xxd, and
 	// without a colon where pairs of digits follow, or nothing.
-	withColon = regexp.MustCompile(`^(?:0x)?([0-9a-fA-F]{3,16}):(?:\s|$)`)
-	without   = regexp.MustCompile(`^([0-9a-fA-F]{3,16})(?:\s+[0-9a-fA-F]{2}(?:\s|$)|\s*$)`)
-	first     = regexp.MustCompile(`^(?:0x)?([0-9a-fA-F]{3,16}):?(?:\s|$)`)
+	withColon = pattern(`^(?:0x)?([0-9a-fA-F]{3,16}):(?:\s|$)`)
+	without   = pattern(`^([0-9a-fA-F]{3,16})(?:\s+[0-9a-fA-F]{2}(?:\s|$)|\s*$)`)
+	first     = pattern(`^(?:0x)?([0-9a-fA-F]{3,16}):?(?:\s|$)`)
 	// words are those of hexdump and od -x without options.
-	words = regexp.MustCompile(`^0{6,7}(?:\s+[0-9a-fA-F]{4}){2}`)
+	words = pattern(`^0{6,7}(?:\s+[0-9a-fA-F]{4}){2}`)
 	// caption names a dump, as tshark does where a frame has several.
-	caption = regexp.MustCompile(`^([A-Z].*) \([0-9]+ bytes?\)(:?)$`)
+	caption = pattern(`^([A-Z].*) \([0-9]+ bytes?\)(:?)$`)
 )
+
+// pattern compiles an expression when it is first used: a program that reads no
+// dump does not wait for it.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 func (p *parser) add(line string) error {
 	text := strings.TrimLeft(line, " \t")
@@ -151,7 +158,7 @@ func (p *parser) add(line string) error {
 			p.stars = true
 			return nil
 		}
-		if words.MatchString(text) {
+		if words().MatchString(text) {
 			return p.wrong(margin, "words in the byte order of the machine that printed them: use hexdump -C, or od -t x1")
 		}
 	}
@@ -182,7 +189,7 @@ func (p *parser) other(line string) error {
 	}
 	p.end()
 	p.skips = false
-	if m := caption.FindStringSubmatch(line); m != nil {
+	if m := caption().FindStringSubmatch(line); m != nil {
 		isFrame := m[1] == "Frame"
 		p.named = p.named || isFrame
 		p.skips = p.named && !isFrame || m[2] == "" // a field, which tshark -V dumps
@@ -194,16 +201,16 @@ func (p *parser) other(line string) error {
 // data: it must then be 0 or the number of bytes so far, as a number to the base
 // 16, 8 or 10.
 func (p *parser) offset(text string) (value, length int, ok bool) {
-	if m := withColon.FindStringSubmatchIndex(text); m != nil {
+	if m := withColon().FindStringSubmatchIndex(text); m != nil {
 		v, err := strconv.ParseUint(text[m[2]:m[3]], 16, 32)
 		return int(v), m[3] + 1, err == nil
 	}
-	if m := first.FindStringSubmatch(text); m != nil && len(p.data) > 0 && p.style == offsets {
+	if m := first().FindStringSubmatch(text); m != nil && len(p.data) > 0 && p.style == offsets {
 		if v, err := strconv.ParseUint(m[1], 16, 32); err == nil && int(v) == len(p.data) && p.base%16 == 0 {
 			return int(v), len(m[0]), true // whatever follows is a row, or a mistake in one
 		}
 	}
-	m := without.FindStringSubmatch(text)
+	m := without().FindStringSubmatch(text)
 	if m == nil {
 		return 0, 0, false
 	}

@@ -27,7 +27,10 @@ type numbered struct {
 
 // batches are enough for one to be filled, one to be tracked, and some between:
 // waking the other processor takes as long as tracking hundreds of packets.
-const batches = 4
+const batches = 3
+
+// batchSegments is more than most pieces hold.
+const batchSegments = 2048
 
 // Read takes up to limit packets of a file, or all of them with 0, as Packet does
 // one by one, but decodes them on another processor. It returns io.EOF at the end
@@ -35,7 +38,7 @@ const batches = 4
 func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 	ready, free := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
-		free <- &batch{piece: make([]byte, capture.BufferSize)}
+		free <- &batch{piece: make([]byte, capture.BufferSize), segments: make([]numbered, 0, batchSegments)}
 	}
 	go o.decode(f, limit, ready, free)
 	for b := range ready {
