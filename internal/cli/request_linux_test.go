@@ -214,6 +214,9 @@ func TestRequestFailures(t *testing.T) {
 			if res.code != exitFailed || len(rec.asked) != 1 || !strings.Contains(rec.asked[0].Error, tc.want) {
 				t.Errorf("want %q: %s", tc.want, res)
 			}
+			if strings.HasSuffix(tc.args, "/rst") && (len(rec.conns) != 1 || rec.conns[0].ClosedBy != "server" || rec.conns[0].Close != timeline.ByRST) {
+				t.Errorf("who reset it: %s", res)
+			}
 			lines := strings.Split(strings.TrimSpace(res.stderr), "\n")
 			if !strings.HasPrefix(lines[0], "kax: request 1: GET http") || !strings.Contains(lines[0], tc.want) {
 				t.Errorf("want %q: %s", tc.want, res)
