@@ -31,7 +31,6 @@ const pending = 1024
 func NewReader(r io.Reader, name string) *Reader {
 	out := &Reader{name: name, begun: make(chan struct{}), packets: make(chan Packet, pending)}
 	go func() {
-		defer close(out.packets)
 		f, err := NewFile(r, name)
 		if err == nil {
 			// A pcapng file may describe its interfaces later.
@@ -39,11 +38,15 @@ func NewReader(r io.Reader, name string) *Reader {
 				err = errors.Join(err, out.readable(i))
 			}
 		}
-		out.refused, out.err = err, err
-		close(out.begun)
-		if err == nil {
-			out.err = out.read(f)
+		if err != nil {
+			out.refused, out.err = err, err
+			close(out.packets)
+			close(out.begun)
+			return
 		}
+		close(out.begun)
+		out.err = out.read(f)
+		close(out.packets)
 	}()
 	return out
 }

@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"kax/internal/capture"
 	"kax/internal/counters"
@@ -32,7 +34,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 		return a.inside(run)
 	}
 	if f.packets != "" {
-		return fromFile(f.packets, run)
+		return a.fromFile(f.packets, run)
 	}
 	var refusals []error
 	wants := func(s timeline.Source) bool { return f.source == sourceAuto || f.source == string(s) }
@@ -77,7 +79,7 @@ func (a *app) climb(f packetFlags, run func(place) error) error {
 }
 
 // fromFile takes packets from another program.
-func fromFile(name string, run func(place) error) error {
+func (a *app) fromFile(name string, run func(place) error) error {
 	in, called := os.Stdin, "standard input"
 	if name != "-" {
 		f, err := os.Open(name) // waits for the writer of a FIFO
@@ -87,7 +89,35 @@ func fromFile(name string, run func(place) error) error {
 		defer f.Close()
 		in, called = f, name
 	}
-	return run(place{source: timeline.Pipe, packets: capture.NewReader(in, called)})
+	var from io.Reader = in
+	stat, err := in.Stat()
+	if err == nil && stat.Mode().IsRegular() {
+		from = growing{in}
+	}
+	packets := capture.NewReader(from, called)
+	runErr := run(place{source: timeline.Pipe, packets: packets})
+	if _, _, ended := packets.Next(0); ended == nil && name == "-" && err == nil && stat.Mode()&os.ModeNamedPipe != 0 {
+		// It notices only when it writes (SIGPIPE, pipe(7)).
+		fmt.Fprintln(a.stderr, "kax: done; what writes to this pipe ends with its next packet, or with ^C")
+	}
+	return runErr
+}
+
+// growing is a file that another program still writes: its end is not the end.
+type growing struct{ file *os.File }
+
+// growth is how often it is looked for.
+const growth = 20 * time.Millisecond
+
+// Read waits for more until the file is closed.
+func (g growing) Read(b []byte) (int, error) {
+	for {
+		n, err := g.file.Read(b)
+		if n > 0 || !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		time.Sleep(growth)
+	}
 }
 
 // refused says what would have helped.

@@ -6,11 +6,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kax/internal/need"
 	"kax/internal/timeline"
@@ -250,4 +253,41 @@ func TestRequestBesideACapture(t *testing.T) {
 		t.Errorf("no probe in a pause of 1.3 s: %s", res)
 	}
 	checkMessages(t, rec, 3, res)
+}
+
+// The other program may write a FIFO, or a file that grows.
+func TestPacketsFromAFile(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "tcpdump")
+	for _, kind := range []string{"FIFO", "file"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			tcpdumpRoot(t)
+			if !inside(t) {
+				return
+			}
+			p := newPeer(t, "127.0.0.1:0")
+			serve(t, p)
+			file := filepath.Join(t.TempDir(), "packets")
+			if kind == "FIFO" {
+				if err := unix.Mkfifo(file, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := os.WriteFile(file, nil, 0o600); err != nil { // before tcpdump begins
+				t.Fatal(err)
+			}
+			dump := exec.Command("tcpdump", "-i", "lo", "-U", "-w", file, "-Z", "root", fmt.Sprintf("tcp port %d", p.port))
+			if err := dump.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				_ = dump.Process.Kill()
+				_ = dump.Wait()
+			})
+			res := run(t, kax(noRawAs, "http", "request", "http://"+p.addr+"/", "--requests", "2", "--packets", file, "--json"))
+			if r := parse(t, res); res.code != 0 || r.header.Source != timeline.Pipe || r.summary.Requests != 2 || r.summary.Packets < 10 {
+				t.Error(res)
+			}
+		})
+	}
 }

@@ -23,7 +23,8 @@ const (
 	// than the kernel takes from stamping a packet to showing it.
 	settle = 50 * time.Millisecond
 	// settlePipe is the same for what another program captures: tcpdump gets its
-	// packets from the kernel a second late, if it is not told otherwise.
+	// packets from the kernel a second late, if it is not told otherwise. The
+	// header of the run says how long it is.
 	settlePipe = 1200 * time.Millisecond
 	// readEvery is how often an idle stage looks for packets that are done
 	// waiting.
@@ -293,7 +294,7 @@ func (s *stage) keep(p capture.Packet) {
 		}
 		s.packets++
 		if late {
-			s.tracker.Mark("captured before: it came too late for its place")
+			s.tracker.Mark("too late for its place: captured before")
 		}
 		s.tracker.Packet(at, s.packets, &seg)
 		if s.writer != nil && s.writeErr == nil {

@@ -134,7 +134,7 @@ func (o Options) source(h *timeline.Header) string {
 	case timeline.UserNS:
 		return "userns: every packet on lo of a user and network namespace of its own; a tcpdump on the host does not see them"
 	case timeline.Pipe:
-		return "pipe: what another program captures and writes, which may come a second late; packets that it misses are missing here"
+		return "pipe: what another program captures and writes; what comes up to 1.2 s late finds its place, later packets are marked, and those that it misses are missing here"
 	case timeline.Counters:
 		return "counters: no packets are captured; kax infers probes and data from TCP_INFO of its own sockets, every 5 ms; handshakes, ACKs and sequence numbers are not to be seen"
 	}
