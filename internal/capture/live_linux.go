@@ -63,6 +63,12 @@ func (l *Live) Start(f Filter) error {
 	if err := unix.Bind(l.fd, sa); err != nil {
 		return fmt.Errorf("capture on %s: bind: %w", name, err)
 	}
+	if index != 0 { // like libpcap: what a bridge forwards is seen there only so
+		m := unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
+		if err := unix.SetsockoptPacketMreq(l.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
+			return fmt.Errorf("capture on %s: promiscuous mode: %w", name, err)
+		}
+	}
 	return nil
 }
 

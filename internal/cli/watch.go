@@ -46,7 +46,7 @@ With several --host and --port a connection matches if one end has one of the
 hosts, and one end one of the ports. On all interfaces at once (without -i) a
 packet that passes several of them, as a bridge and what is behind it, is shown
 once: each direction of a connection is taken from the interface where it was
-seen first.
+seen first. One interface (-i) is watched in promiscuous mode, as tcpdump does.
 
 Without -w packets are cut to 3.5 KiB, which is enough for headers and nearly all
 HTTP heads. An SSH connection that kax is used over is left out.`,
@@ -78,17 +78,42 @@ func noExpression(_ *cobra.Command, args []string) error {
 		return nil
 	}
 	err := fmt.Errorf("kax watch: unexpected argument %q", args[0])
-	var flags []string
-	words := strings.Fields(strings.Join(args, " "))
-	for i := 0; i+1 < len(words); i++ {
-		if words[i] == "port" || words[i] == "host" {
-			flags = append(flags, "--"+words[i]+" "+words[i+1])
+	if flags := asFlags(strings.Join(args, " ")); flags != "" {
+		return withHint(err, "filters are flags here: kax watch%s", flags)
+	}
+	return withHint(err, "filters are flags here, --host and --port; tcpdump takes expressions: sudo tcpdump -U -w - '…' | kax read -")
+}
+
+// asFlags are the flags for an expression of hosts and ports, or nothing where
+// they do not say the same: ports of which a connection has one, and hosts
+// likewise.
+func asFlags(expression string) (flags string) {
+	expression = strings.TrimPrefix(expression, "tcp and ")
+	if rest, ok := strings.CutPrefix(expression, "tcp "); ok {
+		expression = rest
+	}
+	var kinds []string
+	for i, group := range strings.Split(expression, " and ") {
+		inner, bracketed := strings.CutPrefix(group, "(")
+		if bracketed {
+			group = strings.TrimSuffix(inner, ")")
+		}
+		for j, part := range strings.Split(group, " or ") {
+			words := strings.Fields(part)
+			switch {
+			case len(words) != 2 || words[0] != "port" && words[0] != "host":
+				return ""
+			case j == 0 && slices.Contains(kinds, words[0]), j > 0 && words[0] != kinds[i]:
+				return ""
+			case j > 0 && i > 0 && !bracketed: // "and" binds no closer than "or" (pcap-filter(7))
+				return ""
+			case j == 0:
+				kinds = append(kinds, words[0])
+			}
+			flags += " --" + words[0] + " " + words[1]
 		}
 	}
-	if len(flags) == 0 {
-		return err
-	}
-	return withHint(err, "filters are flags here: kax watch %s", strings.Join(flags, " "))
+	return flags
 }
 
 func (a *app) watch(cmd *cobra.Command, f watchFlags) error {

@@ -271,8 +271,10 @@ func TestWatchAcrossABridge(t *testing.T) {
 	if n := syns(); n != 1 {
 		t.Errorf("one SYN is %d packets on all interfaces", n)
 	}
-	if n := syns("-i", "a1"); n != 1 {
-		t.Errorf("one SYN is %d packets on one of them", n)
+	for _, on := range []string{"a1", "br0"} {
+		if n := syns("-i", on); n != 1 {
+			t.Errorf("one SYN is %d packets on %s", n, on)
+		}
 	}
 }
 
@@ -349,7 +351,8 @@ func TestWatchUsage(t *testing.T) {
 	}{
 		{"port 80", 2, []string{"unexpected argument", "kax watch --port 80"}},
 		{"tcp port 80 and host 192.0.2.1", 2, []string{"kax watch --port 80 --host 192.0.2.1"}},
-		{"something", 2, []string{"unexpected argument", "--help"}},
+		{"something", 2, []string{"unexpected argument", "--host and --port"}},
+		{"not port 22", 2, []string{"tcpdump takes expressions"}},
 		{"--port 70000", 2, []string{"--port 70000"}},
 		{"--port http", 2, []string{"--port"}},
 		{"--host no.such.name.invalid", 1, []string{"--host no.such.name.invalid"}},
@@ -365,6 +368,29 @@ func TestWatchUsage(t *testing.T) {
 	res := run(t, kax(asIs, "watch", "--tcpdump", "-i", "lo", "--port", "80", "--port", "81", "--host", "192.0.2.1"))
 	if want := "tcpdump -i lo -n 'tcp and (port 80 or port 81) and host 192.0.2.1'\n"; res.stdout != want {
 		t.Errorf("%s\nwant %s", res, want)
+	}
+}
+
+func TestAsFlags(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string]string{
+		"tcp port 80":                           " --port 80",
+		"port 80 or port 81 and host a":         " --port 80 --port 81 --host a",
+		"port 80 and (host a or host b)":        " --port 80 --host a --host b",
+		"tcp and host a and port 80":            " --host a --port 80",
+		"port 80 and host a or host b":          "", // (port 80 and host a) or host b
+		"host a and host b":                     "", // both
+		"port 80 or host a":                     "",
+		"not port 22":                           "",
+		"src host a":                            "",
+		"net 192.0.2.0/24":                      "",
+		"port 80 and (port 81 or (host a))":     "",
+		"tcp":                                   "",
+		"tcp[tcpflags] & tcp-syn != 0 and port": "",
+	} {
+		if got := asFlags(expression); got != want {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
 	}
 }
 
