@@ -30,15 +30,15 @@ var allowed = map[string]struct {
 	"internal/known":    {nil, "facts about systems of others"},
 	"internal/times":    {nil, "how time spans are written, whatever they are of"},
 	"internal/sockets":  {[]string{"tcpka", "internal/netns", "internal/times"}, "lists sockets, and reads and sets keepalive on other programs', in their namespaces"},
-	"internal/nat":      {[]string{"internal/netns"}, "a network whose router forgets, for whoever wants to see that"},
-	"internal/testnet":  {[]string{"internal/need", "internal/netns"}, "a network for tests, with loss"},
+	"internal/hosts":    {[]string{"internal/netns"}, "machines of namespaces and what lies between them, for labs and tests"},
+	"internal/testnet":  {[]string{"internal/need", "internal/netns"}, "a network for tests"},
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
 	"internal/timeline": {[]string{"internal/wire", "internal/times", "tcpka", "httpka"}, "where the two mechanisms meet"},
 	"internal/dissect":  {[]string{"internal/timeline", "internal/wire"}, "takes a frame apart into a record; where frames come from is not its business"},
 	"internal/hexdump":  {nil, "text to bytes, whatever they are"},
 	"internal/view":     {[]string{"internal/timeline", "internal/times"}, "records are the only input of a view"},
 	"internal/observe":  {[]string{"internal/capture", "internal/timeline", "internal/wire"}, "packets of others to a timeline, wherever they come from"},
-	"internal/lab": {[]string{"internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/times", "internal/wire", "tcpka", "httpka"},
+	"internal/lab": {[]string{"internal/timeline", "internal/capture", "internal/counters", "internal/hosts", "internal/netns", "internal/times", "internal/wire", "tcpka", "httpka"},
 		"runs experiments; whoever shows the records is not its business"},
 	"internal/cli": {[]string{"internal/dissect", "internal/hexdump", "internal/wire", "internal/observe", "internal/known", "internal/sockets", "internal/lab", "internal/view", "internal/timeline", "internal/capture", "internal/counters", "internal/netns", "internal/times", "tcpka", "httpka"},
 		"the command tree, which puts it all together"},
@@ -54,8 +54,8 @@ var only = map[string][]string{
 	"golang.org/x/term":            {"internal/cli"},
 	"golang.org/x/net/bpf":         {"internal/capture"},
 	"github.com/gopacket/gopacket": {}, // another reader of capture files, for tests to compare with
-	"github.com/google/nftables":   {"internal/testnet", "internal/nat"},
-	"github.com/vishvananda":       {"internal/nat"},
+	"github.com/google/nftables":   {"internal/hosts"},
+	"github.com/vishvananda":       {"internal/hosts"},
 }
 
 func TestImports(t *testing.T) {

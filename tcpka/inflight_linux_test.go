@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/hosts"
 	"kax/internal/netns"
 	"kax/internal/testnet"
 	"kax/tcpka"
@@ -36,7 +37,7 @@ func unacknowledged(userTimeout time.Duration) error {
 		return err
 	}
 	defer c.Close()
-	if _, err := testnet.Drop(l.Addr().(*net.TCPAddr).AddrPort().Port()); err != nil {
+	if _, err := hosts.Drop(l.Addr().(*net.TCPAddr).AddrPort().Port()); err != nil {
 		return err
 	}
 	if _, err := c.Write([]byte("anybody?")); err != nil {

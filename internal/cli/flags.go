@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"kax/internal/timeline"
@@ -29,10 +30,15 @@ func (f *tcpFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.on, "keepalive", f.set.Enabled, "turn TCP keepalive on (SO_KEEPALIVE)")
 	fs.BoolVar(&f.off, "no-keepalive", false, "turn TCP keepalive off")
-	fs.Var(duration(&f.set.Idle, inRange("keepidle")), "keepidle", "quiet time before the first probe (TCP_KEEPIDLE)")
-	fs.Var(duration(&f.set.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL)")
-	fs.Var(probes(&f.set.Count), "keepcnt", "unanswered probes before giving up (TCP_KEEPCNT)")
-	fs.Var(duration(&f.set.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up by time, not by the count (TCP_USER_TIMEOUT)")
+	registerKeepalive(fs, &f.set)
+}
+
+// registerKeepalive adds the times and the count.
+func registerKeepalive(fs *pflag.FlagSet, s *tcpka.Settings) {
+	fs.Var(duration(&s.Idle, inRange("keepidle")), "keepidle", "quiet time before the first probe (TCP_KEEPIDLE)")
+	fs.Var(duration(&s.Interval, inRange("keepintvl")), "keepintvl", "time between unanswered probes (TCP_KEEPINTVL)")
+	fs.Var(probes(&s.Count), "keepcnt", "unanswered probes before giving up (TCP_KEEPCNT)")
+	fs.Var(duration(&s.UserTimeout, tcpka.CheckUserTimeout), "user-timeout", "give up by time, not by the count (TCP_USER_TIMEOUT)")
 }
 
 func inRange(field string) func(time.Duration) error {
@@ -80,12 +86,17 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) register(cmd *cobra.Command) {
+	f.registerWhole(cmd)
+	cmd.Flags().Var(duration(&f.stop, positive), "for", "stop after this time")
+}
+
+// registerWhole is register for what is of no use before its end.
+func (f *outputFlags) registerWhole(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	registerShown(cmd, &f.json, &f.color)
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
 	fs.Var(listOf(&f.only, "kind,...", f.kinds()), "only", "only events of these kinds, as in probe,probe-answer")
-	fs.Var(duration(&f.stop, positive), "for", "stop after this time")
 }
 
 // kinds are those of events that the command can show.

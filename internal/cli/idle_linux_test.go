@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -17,7 +18,7 @@ import (
 	"time"
 
 	"kax/httpka"
-	"kax/internal/nat"
+	"kax/internal/hosts"
 	"kax/internal/need"
 	"kax/internal/timeline"
 )
@@ -128,20 +129,20 @@ func TestIdleNAT(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
-		o      nat.Options
+		o      hosts.NAT
 		flags  []string
 		answer string
 	}{
-		{"dropped", nat.Options{Forget: 5 * time.Second}, []string{"--compare-keepalive"}, "nothing"},
-		{"leaky", nat.Options{Forget: 3 * time.Second, Leaky: true}, nil, "reset"},
-		{"TLS", nat.Options{Forget: 3 * time.Second}, []string{"-k"}, "nothing"},
+		{"dropped", hosts.NAT{Forget: 5 * time.Second}, []string{"--compare-keepalive"}, "nothing"},
+		{"leaky", hosts.NAT{Forget: 3 * time.Second, Leaky: true}, nil, "reset"},
+		{"TLS", hosts.NAT{Forget: 3 * time.Second}, []string{"-k"}, "nothing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			if !inside(t) {
 				return
 			}
-			n, err := nat.New(tc.o)
+			n, err := hosts.NewRouted(tc.o, netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +175,7 @@ func TestIdleNAT(t *testing.T) {
 }
 
 // serveIn runs a server that keeps its connections, behind the router.
-func serveIn(t *testing.T, n *nat.Net, secure bool) {
+func serveIn(t *testing.T, n *hosts.Routed, secure bool) {
 	t.Helper()
 	var l net.Listener
 	err := n.Server.Do(func() (err error) {

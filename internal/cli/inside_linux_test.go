@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"kax/internal/hosts"
 	"kax/internal/netns"
-	"kax/internal/testnet"
 )
 
 // envInside says that the test binary is a test's own process in a user and
@@ -113,7 +113,7 @@ func connect(t *testing.T, addr string) *net.TCPConn {
 // called: what goes to it is captured and not answered.
 func drop(t *testing.T, port uint16) (lift func()) {
 	t.Helper()
-	undo, err := testnet.Drop(port)
+	undo, err := hosts.Drop(port)
 	if err != nil {
 		t.Fatal(err)
 	}

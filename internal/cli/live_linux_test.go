@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/hosts"
 	"kax/internal/netns"
 	"kax/internal/sockets"
 	"kax/internal/testnet"
@@ -210,7 +211,7 @@ func TestAnotherNetwork(t *testing.T) {
 func TestPokeProblems(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(f *foreign) error {
-		lift, err := testnet.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port())
+		lift, err := hosts.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port())
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func TestPokeProblems(t *testing.T) {
 			t.Errorf("%+v, was %+v", got, was)
 		}
 		// The peer goes, and its RST is lost.
-		if err := errors.Join(testnet.Forget(f.conn.(syscall.Conn)), lift()); err != nil {
+		if err := errors.Join(hosts.Forget(f.conn.(syscall.Conn)), lift()); err != nil {
 			return err
 		}
 		res = outside(t, "tcp", "poke", "--pid", f.pid(), "--fd", f.fd(), "--json")
@@ -243,7 +244,7 @@ func TestPokeStopped(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			inNetwork(t, func(f *foreign) error {
-				if _, err := testnet.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port()); err != nil {
+				if _, err := hosts.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port()); err != nil {
 					return err
 				}
 				was := f.settings(t)
@@ -505,7 +506,7 @@ func TestOneAtATime(t *testing.T) {
 func TestPokeOfAProgramThatEnds(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(f *foreign) error {
-		if _, err := testnet.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port()); err != nil {
+		if _, err := hosts.Drop(netip.MustParseAddrPort(f.conn.LocalAddr().String()).Port()); err != nil {
 			return err
 		}
 		f.quiet(t, time.Second)

@@ -245,6 +245,7 @@ type records struct {
 	race    *timeline.Race
 	asked   []*timeline.Exchange
 	packets []*timeline.Packet
+	labs    []*timeline.Lab
 	summary *timeline.Summary
 }
 
@@ -305,6 +306,8 @@ func parseOpen(t *testing.T, r result) records {
 			out.asked = append(out.asked, rec.Exchange)
 		case rec.Packet != nil:
 			out.packets = append(out.packets, rec.Packet)
+		case rec.Lab != nil:
+			out.labs = append(out.labs, rec.Lab)
 		case rec.Summary != nil:
 			out.summary = rec.Summary
 		default:

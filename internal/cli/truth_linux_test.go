@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"kax/internal/testnet"
+	"kax/internal/hosts"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -241,7 +241,7 @@ func TestDialToAPeerThatResets(t *testing.T) {
 			run := start(t, kax(mode, append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(1, 1, 5, 0)...)...))
 			c := peer.accept(t)
 			lift := drop(t, peer.port)
-			if err := testnet.Forget(c); err != nil { // its reset is lost
+			if err := hosts.Forget(c); err != nil { // its reset is lost
 				t.Fatal(err)
 			}
 			lift()

@@ -140,6 +140,14 @@ func TestUsage(t *testing.T) {
 		{"http race http://127.0.0.1:1/ --trials 500", 2, "at most 5000", ""},
 		{"http race http://192.0.2.1/ --at 1", 1, "not an address of this machine's loopback", "--yes-i-run-this-server"},
 		{"http race http://127.0.0.1:1/", 1, "connection refused", "nothing listens there"},
+		{"lab run", 2, "give a lab, or all", ""},
+		{"lab run clos", 2, `"clos": no such lab`, "close"},
+		{"lab run close --keepidle 3", 2, "--keepidle: lab close has no such setting", ""},
+		{"lab run nat --keepidle 4", 2, "more often than the router forgets", ""},
+		{"lab run close --json --list", 2, "--json and --list", ""},
+		{"lab run close -w -", 2, "--write", ""},
+		{"lab run all -w x.pcapng", 2, "--write is for one lab", ""},
+		{"lab run all --keepidle 3", 2, "--keepidle is for one lab", ""},
 		{"decode --link wifi", 2, "auto|null|loop|ethernet|raw|sll|sll2", ""},
 		{"decode a.txt b.txt", 2, `unexpected argument "b.txt"`, ""},
 		{"http serve 127.0.0.1:0 more", 2, `unexpected argument "more"`, ""},
@@ -378,7 +386,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"read", "read -", "watch", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode"}, args):
+	case slices.Contains([]string{"read", "read -", "watch", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode", "lab run"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {

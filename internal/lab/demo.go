@@ -72,12 +72,7 @@ func (d Demo) Run(ctx context.Context, env Env) error {
 		IdleTimeout: d.IdleTimeout,
 		CloseWith:   d.CloseWith,
 		ErrorLog:    log.New(io.Discard, "", 0), // what fails shows on the timeline
-		OnEvent: func(e httpka.Event) {
-			switch e.Kind { // what a client tells too, and what is no message
-			case httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose:
-				s.http(e)
-			}
-		},
+		OnEvent:     s.served,
 	})
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(watchedListener{listener, s}) }()

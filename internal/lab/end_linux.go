@@ -88,3 +88,18 @@ func pollNow(fd uintptr) []string {
 	}
 	return names
 }
+
+// isEstablished reports whether the kernel still takes a connection for open
+// (TCP_INFO).
+func isEstablished(c syscall.Conn) bool {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	up := false
+	_ = rc.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		up = err == nil && info.State == 1 // TCP_ESTABLISHED of net/tcp_states.h
+	})
+	return up
+}

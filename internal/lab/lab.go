@@ -30,6 +30,8 @@ func (e Env) interfaceName(index int) string {
 	switch from := e.Packets.(type) {
 	case *capture.Reader:
 		return from.InterfaceName(index)
+	case *capture.Group:
+		return from.InterfaceName(index)
 	case *capture.Live:
 		if ifi, err := net.InterfaceByIndex(index); err == nil {
 			return ifi.Name

@@ -50,7 +50,9 @@ type stage struct {
 	writeErr error // of the writer; ends the run
 	dry      bool  // no more packets will come
 	packets  int
-	probes   int // the kernel's count at the start
+	whole    bool                // all packets are numbered and written, not only those on the timeline
+	count    func() (int, error) // the kernel's count of probes; nil where others probe too
+	probes   int                 // the same at the start
 
 	stop chan time.Time // the moment after which nothing more belongs to the run
 	done chan error
@@ -67,7 +69,8 @@ func openStage(env Env, port uint16) (*stage, error) {
 		s.settle = settlePipe
 	}
 	if env.Private {
-		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
+		s.count = func() (int, error) { return netns.Counter("TcpExt", "TCPKeepAlive") }
+		n, err := s.count()
 		if err != nil {
 			return nil, err
 		}
@@ -114,10 +117,19 @@ func (s *stage) begin(at time.Time, settings timeline.Settings, plan *timeline.P
 
 // close ends the timeline when everything that has happened by now is on it.
 // All connections should be closed: an open one may still probe.
-func (s *stage) close() error {
+func (s *stage) close() error { return errors.Join(s.drain(), s.finish()) }
+
+// drain puts everything that has happened by now on the timeline.
+func (s *stage) drain() error {
 	s.stop <- time.Now()
-	errs := []error{<-s.done}
+	err := <-s.done
 	s.merge.Drain() // also what was gathered before an error
+	return err
+}
+
+// finish sums up, after drain.
+func (s *stage) finish() error {
+	var errs []error
 	dropped := 0
 	if s.env.Packets != nil {
 		n, err := s.env.Packets.Dropped()
@@ -125,8 +137,8 @@ func (s *stage) close() error {
 		dropped = n
 	}
 	var kernelProbes *int
-	if s.env.Private {
-		n, err := netns.Counter("TcpExt", "TCPKeepAlive")
+	if s.count != nil {
+		n, err := s.count()
 		if err == nil {
 			n -= s.probes
 			kernelProbes = &n
@@ -158,8 +170,17 @@ func (s *stage) own(client, server netip.AddrPort) {
 	s.owned.Store(pair{client, server}, nil)
 }
 
+// ownAll makes all connections from a host to a server part of the experiment,
+// before there is one.
+func (s *stage) ownAll(client netip.Addr, server netip.AddrPort) {
+	s.own(netip.AddrPortFrom(client, 0), server)
+}
+
 func (s *stage) owns(client, server netip.AddrPort) bool {
-	_, ok := s.owned.Load(pair{client, server})
+	if _, ok := s.owned.Load(pair{client, server}); ok {
+		return true
+	}
+	_, ok := s.owned.Load(pair{netip.AddrPortFrom(client.Addr(), 0), server})
 	return ok
 }
 
@@ -171,6 +192,14 @@ func (s *stage) http(e httpka.Event) {
 			s.tracker.HTTP(at, e)
 		}
 	})
+}
+
+// served is http for a server whose client tells its part.
+func (s *stage) served(e httpka.Event) {
+	switch e.Kind { // what a client tells too, and what is no message
+	case httpka.Response, httpka.Interim, httpka.Upgrade, httpka.IdleClose:
+		s.http(e)
+	}
 }
 
 // httpAt is http for what was told after it happened, at a moment that is not
@@ -284,6 +313,10 @@ func (s *stage) keep(p capture.Packet) {
 	seg.Payload = nil
 	late := p.Time.Before(s.released)
 	s.merge.At(p.Time, func(at time.Time) {
+		if s.whole {
+			s.packets++
+			s.write(p)
+		}
 		// Only now: a connection's first packets come before its dialler knows
 		// the address.
 		if !s.owns(seg.Src, seg.Dst) && !s.owns(seg.Dst, seg.Src) {
@@ -292,15 +325,21 @@ func (s *stage) keep(p capture.Packet) {
 		if !s.once.First(p.Interface, at, seg.Src, seg.Dst) {
 			return
 		}
-		s.packets++
+		if !s.whole {
+			s.packets++
+			s.write(p)
+		}
 		if late {
 			s.tracker.Mark("too late for its place: captured before")
 		}
 		s.tracker.Packet(at, s.packets, &seg)
-		if s.writer != nil && s.writeErr == nil {
-			s.writeErr = s.writer.Write(p)
-		}
 	})
+}
+
+func (s *stage) write(p capture.Packet) {
+	if s.writer != nil && s.writeErr == nil {
+		s.writeErr = s.writer.Write(p)
+	}
 }
 
 func (s *stage) infer(at time.Time, o counters.Observation) {

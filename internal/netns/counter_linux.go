@@ -10,11 +10,15 @@ import (
 )
 
 // Counter reads one of the kernel's TCP counters, by group and name as in
-// ("TcpExt", "TCPKeepAlive"), of the calling thread's network namespace
-// (proc_pid_net(5), net/ipv4/proc.c).
+// ("TcpExt", "TCPKeepAlive") or ("Tcp", "RetransSegs"), of the calling thread's
+// network namespace (proc_pid_net(5), net/ipv4/proc.c).
 func Counter(group, name string) (int, error) {
+	file := "snmp" // RFC 1213's
+	if strings.HasSuffix(group, "Ext") {
+		file = "netstat"
+	}
 	// /proc/net is the main thread's namespace, whoever asks.
-	f, err := os.Open("/proc/thread-self/net/netstat")
+	f, err := os.Open("/proc/thread-self/net/" + file)
 	if err != nil {
 		return 0, fmt.Errorf("read counter %s: %w", name, err)
 	}

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/hosts"
 	"kax/internal/netns"
 	"kax/internal/sockets"
-	"kax/internal/testnet"
 	"kax/tcpka"
 )
 
@@ -70,7 +70,7 @@ func connect(t *testing.T, s tcpka.Settings) (*pair, error) {
 
 // vanish loses everything that the peer sends or is sent.
 func (p *pair) vanish() (err error) {
-	p.lift, err = testnet.Drop(p.peer.LocalAddr().(*net.TCPAddr).AddrPort().Port())
+	p.lift, err = hosts.Drop(p.peer.LocalAddr().(*net.TCPAddr).AddrPort().Port())
 	return err
 }
 

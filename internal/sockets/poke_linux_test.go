@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"kax/internal/hosts"
 	"kax/internal/netns"
 	"kax/internal/sockets"
 	"kax/internal/testnet"
@@ -99,7 +100,7 @@ func TestPokeReset(t *testing.T) {
 					return err
 				}
 				// A RST that is lost, and then the peer knows nothing any more.
-				if err := errors.Join(testnet.Forget(p.peer), p.lift()); err != nil {
+				if err := errors.Join(hosts.Forget(p.peer), p.lift()); err != nil {
 					return err
 				}
 				o, err := p.poke(time.Minute, false)
@@ -242,7 +243,7 @@ func TestPokeRefused(t *testing.T) {
 		"last probe":   {last, func(p *pair) error { return p.quiet(time.Second) }, "it ends with 1 unanswered, and has 0", true},
 		"user timeout": {limited, func(p *pair) error { return p.quiet(time.Second) }, "user timeout, 1m", true},
 		"dead": {onFor(time.Minute), func(p *pair) error {
-			return errors.Join(testnet.Forget(p.peer), p.until("closed", func(st sockets.Status) bool { return st.State == sockets.Closed }))
+			return errors.Join(hosts.Forget(p.peer), p.until("closed", func(st sockets.Status) bool { return st.State == sockets.Closed }))
 		}, "UNCONN", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,7 @@ type Record struct {
 	Idle     *Idle     `json:"idle,omitempty"`
 	Race     *Race     `json:"race,omitempty"`
 	Packet   *Packet   `json:"packet,omitempty"`
+	Lab      *Lab      `json:"lab,omitempty"`
 	Summary  *Summary  `json:"summary,omitempty"`
 }
 
@@ -70,6 +71,7 @@ type Settings struct {
 	LoopbackLeftOut int `json:"loopback_left_out,omitempty"`
 	*HTTPSettings
 	*RequestSettings
+	*LabSettings
 }
 
 // HTTPSettings are those of a run with requests.

@@ -133,6 +133,15 @@ func tcpRecords(t testing.TB) []timeline.Record {
 			Failures: map[string]int{"EOF": 3, "<reset>": 37},
 			Offsets:  []timeline.RaceOffset{{Offset: -1000, RaceCount: timeline.RaceCount{Fine: 1, Fresh: 2, Retried: 3, Failed: 40}}},
 		}}}},
+		{Header: &timeline.Header{Settings: timeline.Settings{Private: true, LabSettings: &timeline.LabSettings{
+			Lab: "nat", Question: "who?", Topology: "a ──── b\n  <c>", Runs: []timeline.LabRun{{
+				Name: "with", Text: "probes", ClientTCP: &timeline.Keepalive{Asked: timeline.Options(s)}, ServerTCP: &timeline.Keepalive{Effective: timeline.Options(s)},
+			}},
+		}}}},
+		{Lab: &timeline.Lab{Name: "nat", Question: "who?", LabResult: &timeline.LabResult{
+			Held: true, Checks: []timeline.Check{{Text: "1 < 2", Held: true}, {Text: "2 < 1"}}, Lasted: some,
+			Kernel: map[string]map[string]int{"with client": {"TCPKeepAlive": 3}}, Error: "no", Unable: true,
+		}}},
 		{Packet: &timeline.Packet{
 			Number: 7, Link: "raw", Frame: timeline.Bytes{0x45, 0}, Meaning: []string{"<nothing>"},
 			Layers: []timeline.Layer{{Name: "ip", Field: timeline.Field{

@@ -35,6 +35,7 @@ type Tracker struct {
 	lateness   span // of probes, against their settings
 	handshakes span // how long they took
 	exchanges  exchanges
+	concluded  []string // verdicts of the run's own, or nil
 
 	// The present packet.
 	now    moment
@@ -329,6 +330,9 @@ func (t *Tracker) end(c *conn) {
 	t.emit(Record{Conn: &rec})
 }
 
+// Conclude puts verdicts in the place of the tracker's own.
+func (t *Tracker) Conclude(verdicts []string) { t.concluded = verdicts }
+
 // Finish emits what is still open, and the summary. kernelProbes is nil where
 // the kernel's counter is not the timeline's alone.
 func (t *Tracker) Finish(dropped int, kernelProbes *int) {
@@ -337,7 +341,9 @@ func (t *Tracker) Finish(dropped int, kernelProbes *int) {
 	}
 	s := &t.sum
 	s.Connections, s.Dropped, s.KernelProbes, s.Events = t.opened, dropped, kernelProbes, t.events()
-	s.Verdicts = t.verdicts()
+	if s.Verdicts = t.concluded; s.Verdicts == nil {
+		s.Verdicts = t.verdicts()
+	}
 	t.emit(Record{Summary: s})
 }
 

@@ -21,6 +21,11 @@ func (o Options) header(b *bytes.Buffer, h *timeline.Header) {
 	name := cut("kax "+Clean(h.Command), width/2)
 	version := cut("("+Clean(h.Version)+")", width-utf8.RuneCountInString(name)-1)
 	fmt.Fprintf(b, "%s %s\n", o.paint(bold, name), o.paint(dim, version))
+	if h.Settings.LabSettings != nil {
+		o.question(b, h.Settings)
+		o.paragraph(b, dim, pad("packets", labelWidth), string(h.Source)+": every packet on every host; each is shown where it was sent")
+		return
+	}
 	for _, line := range [][2]string{
 		{"TCP client", o.ends(h.Settings, h.Settings.ClientTCP)},
 		{"TCP server", o.ends(h.Settings, h.Settings.ServerTCP)},

@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"kax/internal/timeline"
@@ -147,6 +148,27 @@ func asked() []timeline.Record {
 	return append(records, timeline.Record{Summary: &timeline.Summary{Connections: 2, Requests: 3, Reused: 1, Verdicts: []string{"4 requests over 2 connections."}}})
 }
 
+// labRecords are a lab's, of which not everything held.
+func labRecords() []timeline.Record {
+	on := timeline.KeepaliveOptions{Keepalive: true, Idle: at(1000), Interval: at(1000), Count: 3}
+	lab := timeline.LabSettings{Lab: "vanish", Question: "who notices a peer that is gone?", Topology: "client ──── server\n            gone", Runs: []timeline.LabRun{
+		{Name: "with", Text: "TCP keepalive on the client", ClientTCP: &timeline.Keepalive{Asked: on, Effective: on}},
+		{Name: "without", Text: "no TCP keepalive", ClientTCP: &timeline.Keepalive{}},
+	}}
+	return []timeline.Record{
+		{Header: &timeline.Header{
+			Schema: timeline.Schema, Version: "v1.2.3", Command: "lab run vanish", Source: timeline.UserNS,
+			Settings: timeline.Settings{Private: true, HTTPSettings: &timeline.HTTPSettings{IdleTimeout: at(3000)}, LabSettings: &lab},
+		}},
+		{Step: &timeline.Step{Name: "with", Text: "#1: the server is gone"}},
+		{Lab: &timeline.Lab{Name: lab.Lab, Question: lab.Question, LabResult: &timeline.LabResult{Checks: []timeline.Check{
+			{Text: "with: 3 probes went unanswered, of 3 planned, and that is a sentence of more than one line.", Held: true},
+			{Text: "without: the next request was answered."},
+		}, Lasted: at(7000)}}},
+		{Summary: &timeline.Summary{Verdicts: []string{"with: 3 probes"}}},
+	}
+}
+
 const hostile = "\x1b[31m\x07\r\n\x00\x7f\u009b2J\u202e\u2066\xff\xc3\U000e0041é"
 
 // hostileRecords has such text wherever a record has text.
@@ -172,6 +194,10 @@ func hostileRecords() []timeline.Record {
 		timeline.Record{Exchange: &timeline.Exchange{
 			N: 1, Conn: 1, Method: hostile, URL: hostile, Sent: bad, Got: bad, Status: 302, Why: hostile, Because: hostile, Location: hostile, Error: hostile,
 		}},
+		timeline.Record{Header: &timeline.Header{Settings: timeline.Settings{LabSettings: &timeline.LabSettings{
+			Lab: hostile, Question: hostile, Topology: hostile + strings.Repeat("─", 300), Runs: []timeline.LabRun{{Name: hostile, Text: hostile}},
+		}}}},
+		timeline.Record{Lab: &timeline.Lab{Name: hostile, Question: hostile, LabResult: &timeline.LabResult{Checks: []timeline.Check{{Text: hostile}}, Error: hostile}}},
 		timeline.Record{Conn: &timeline.Conn{ID: 1, ClosedBy: side, Close: timeline.CloseHow(hostile)}},
 		timeline.Record{Summary: &timeline.Summary{Events: map[string]int{hostile: 1}, Verdicts: []string{hostile}}})
 	return s.records

@@ -18,6 +18,7 @@ type text struct {
 	conns []timeline.Conn   // for the table of the summary, no more than maxRows
 
 	exchanges []timeline.Exchange // likewise
+	lab       *timeline.Lab       // what it has shown comes after the table
 }
 
 // maxRows is how many connections the table of the summary has.
@@ -57,9 +58,18 @@ func (v *text) record(r timeline.Record, l lines) error {
 		if len(v.conns) < maxRows {
 			v.conns = append(v.conns, *r.Conn)
 		}
+	case r.Lab != nil:
+		lab := *r.Lab
+		v.lab = &lab
 	case r.Summary != nil:
 		v.opts.exchanges(b, v.exchanges)
+		if v.lab != nil {
+			r.Summary.Verdicts = nil // the same sentences
+		}
 		v.opts.summary(b, v.conns, r.Summary)
+		if v.lab != nil {
+			v.opts.answer(b, v.lab)
+		}
 	}
 	_, err := v.w.Write(b.Bytes())
 	return err

@@ -104,6 +104,11 @@ func TestExchanges(t *testing.T) {
 	golden(t, "exchanges.txt", render(t, lanes, view.Options{Width: 80}, asked()))
 }
 
+// A lab begins with its question and ends with the answer.
+func TestLab(t *testing.T) {
+	golden(t, "lab.txt", render(t, lanes, view.Options{Width: 80}, labRecords()))
+}
+
 // Every source says what it is and what it cannot show.
 func TestSources(t *testing.T) {
 	var out bytes.Buffer
@@ -123,7 +128,7 @@ var escape = regexp.MustCompile("\x1b\\[[0-9]+m")
 // Colour adds escapes and nothing else.
 func TestColor(t *testing.T) {
 	for _, k := range []kind{lanes, list} {
-		for _, records := range [][]timeline.Record{everyKind(), hostileRecords(), longRecords()} {
+		for _, records := range [][]timeline.Record{everyKind(), hostileRecords(), longRecords(), labRecords()} {
 			for _, width := range []int{60, 80, 140} {
 				without := render(t, k, view.Options{Width: width}, records)
 				with := render(t, k, view.Options{Width: width, Color: true}, records)
@@ -172,7 +177,7 @@ func longRecords() []timeline.Record {
 // as they are, like tcpdump's; what stands around them is not.
 func TestWidth(t *testing.T) {
 	for _, k := range []kind{lanes, list} {
-		for _, records := range [][]timeline.Record{everyKind(), hostileRecords(), longRecords()} {
+		for _, records := range [][]timeline.Record{everyKind(), hostileRecords(), longRecords(), labRecords()} {
 			for _, width := range []int{60, 61, 80, 111, 112, 140, 300} {
 				o := view.Options{Width: width, Summary: k.name == "list"}
 				for line := range strings.Lines(string(render(t, k, o, records))) {

@@ -1,4 +1,4 @@
-package testnet
+package hosts
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 
 // Forget makes the kernel forget a connection, as a peer does that is started
 // anew: its reset goes out, or is lost, before Forget returns. A close would not
-// do: while another test starts a program, the child holds the socket open for a
-// moment too.
+// do: while another goroutine starts a program, the child holds the socket open for
+// a moment too.
 func Forget(c syscall.Conn) error {
 	rc, err := c.SyscallConn()
 	if err != nil {

@@ -1,0 +1,277 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kax/internal/capture"
+	"kax/internal/lab"
+	"kax/internal/need"
+	"kax/internal/timeline"
+)
+
+// kernelOf sums up a counter over hosts: those whose label ends in the name, or
+// all.
+func kernelOf(l *timeline.Lab, host, counter string) (sum int) {
+	for label, counters := range l.Kernel {
+		if strings.HasSuffix(label, host) {
+			sum += counters[counter]
+		}
+	}
+	return sum
+}
+
+// Every lab holds for an ordinary user, and its timeline is what the kernels of
+// its hosts have counted.
+func TestLabs(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, l := range lab.Labs() {
+		t.Run(l.Name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(sharedDir(t), "lab.pcapng")
+			res := run(t, ordinary(kax(asIs, "lab", "run", l.Name, "--json", "-w", file)))
+			if res.code == exitUnable {
+				need.Permission(t, "run lab "+l.Name, errors.New(res.stderr))
+			}
+			if res.code != 0 || res.stderr != "" {
+				t.Fatal(res)
+			}
+			r := parse(t, res)
+			if len(r.labs) != 1 || !r.labs[0].Held || len(r.labs[0].Checks) == 0 || r.labs[0].Name != l.Name {
+				t.Fatalf("lab records %+v", r.labs)
+			}
+			checkKernel(t, r)
+			if int(r.labs[0].Lasted.Duration().Seconds()) >= 20 {
+				t.Errorf("it took %v", r.labs[0].Lasted.Duration())
+			}
+			checkInterfaces(t, file, r.labs[0])
+			if t.Failed() {
+				t.Log(res)
+			}
+		})
+	}
+}
+
+// checkKernel holds the timeline against the counters of the hosts.
+func checkKernel(t *testing.T, r records) {
+	t.Helper()
+	l := r.labs[0]
+	for counter, kind := range map[string]string{"TCPKeepAlive": "probe", "TCPWinProbe": "window-probe", "ActiveOpens": "syn"} {
+		if counted, seen := kernelOf(l, "", counter), len(r.kind(kind)); counted != seen {
+			t.Errorf("%s is %d, and there are %d of %s", counter, counted, seen, kind)
+		}
+	}
+}
+
+// checkInterfaces demands packets of every host in a file.
+func checkInterfaces(t *testing.T, name string, l *timeline.Lab) {
+	t.Helper()
+	in, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	f, err := capture.NewFile(in, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var p capture.Packet
+		if err := f.Next(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for _, i := range f.Interfaces() {
+		for host := range l.Kernel {
+			if strings.HasPrefix(i.Name, host+" ") {
+				seen[host] = true
+			}
+		}
+	}
+	if len(seen) != len(l.Kernel) {
+		t.Errorf("packets of %v in the file, of %d hosts", seen, len(l.Kernel))
+	}
+}
+
+func TestLabAll(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	res := run(t, kax(freshNet, "lab", "run", "all", "--json"))
+	r := parseOpen(t, res)
+	if res.code != 0 || len(r.labs) != len(lab.Labs()) {
+		t.Errorf("%d labs: %s", len(r.labs), res)
+	}
+	for _, l := range r.labs {
+		if !l.Held {
+			t.Errorf("%s: %v", l.Name, l.Contradicted())
+		}
+	}
+}
+
+// Where namespaces are forbidden that is said, and nothing else is.
+func TestLabForbidden(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, name := range []string{"close", "all"} {
+		cmd := kax(bare, "lab", "run", name)
+		res := run(t, cmd)
+		if res.code != exitUnable || !strings.Contains(res.stderr, "namespace") || !strings.Contains(res.stderr, "hint: ") || res.stdout != "" {
+			t.Errorf("%s: %s", name, res)
+		}
+	}
+}
+
+// However a lab ends, the process in its namespaces ends with it, and these with
+// that: nobody else has them open.
+func TestLabLeavesNothing(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, moment := range []string{`"header"`, `"established"`, `"probe"`, `"next request"`} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+			t.Run(moment+" "+sig.String(), func(t *testing.T) {
+				t.Parallel()
+				file := filepath.Join(sharedDir(t), "lab.pcapng")
+				run := start(t, ordinary(kax(asIs, "lab", "run", "nat", "--json", "-w", file)))
+				text := moment
+				if moment == `"next request"` {
+					text = "the next request"
+				}
+				run.until(t, text)
+				inside := child(t, run.cmd.Process.Pid)
+				fd, err := unix.PidfdOpen(inside, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer unix.Close(fd)
+				held := networksOf(t, inside)
+				if err := run.cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
+				gone(t, fd)
+				res := run.end(t)
+				if sig != syscall.SIGKILL {
+					if r := parse(t, res); res.code != exitInterrupted || len(r.labs) != 0 {
+						t.Errorf("stopped: %s", res)
+					}
+					if moment != `"header"` && packetsIn(t, file) == 0 {
+						t.Error("no packets in the file")
+					}
+				}
+				for _, network := range held {
+					if pid := whoIsIn(t, network); pid != "" {
+						t.Errorf("process %s is in %s, of a lab that is over", pid, network)
+					}
+				}
+			})
+		}
+	}
+}
+
+// gone waits until a process has ended.
+func gone(t *testing.T, pidfd int) {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 20_000)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n != 1 || err != nil {
+			t.Errorf("the process inside lives on: %v", err)
+			_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+		}
+		return
+	}
+}
+
+// networksOf are the network namespaces that a process has open, and its own.
+func networksOf(t *testing.T, pid int) (names []string) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range append(links, "/proc/"+strconv.Itoa(pid)+"/ns/net") {
+		if name, err := os.Readlink(link); err == nil && strings.HasPrefix(name, "net:") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// whoIsIn is a process in a network namespace, or empty.
+func whoIsIn(t *testing.T, network string) string {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if name, err := os.Readlink(link); err == nil && name == network {
+			return link
+		}
+	}
+	return ""
+}
+
+// Labs that run one after the other in a process leave no descriptor open.
+func TestLabDescriptors(t *testing.T) {
+	t.Parallel()
+	if !inside(t) {
+		return
+	}
+	l, _ := lab.Find("close")
+	play := func() int {
+		r, err := l.Play(t.Context(), lab.Env{Source: timeline.UserNS, Emit: func(timeline.Record) {}}, l.Settings)
+		if err != nil || !r.Held {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(open)
+	}
+	first := play()
+	for range 3 {
+		if n := play(); n != first {
+			t.Errorf("%d descriptors open, %d after the first run", n, first)
+		}
+	}
+}
+
+// A sentence that does not hold contradicts the lab.
+func TestLabContradicted(t *testing.T) {
+	t.Parallel()
+	if !inside(t) {
+		return
+	}
+	l, _ := lab.Find("close")
+	l.Run = func(b *lab.Bench) error {
+		b.Check(true, "This holds.")
+		b.Check(false, "This does not.")
+		return nil
+	}
+	var out bytes.Buffer
+	r, err := l.Play(t.Context(), lab.Env{Source: timeline.UserNS, Emit: func(r timeline.Record) {
+		if r.Lab != nil {
+			out.WriteString(strings.Join(r.Lab.Contradicted(), " "))
+		}
+	}}, l.Settings)
+	if err != nil || r.Held || out.String() != "This does not." {
+		t.Errorf("%+v, %v, %q", r, err, out.String())
+	}
+}

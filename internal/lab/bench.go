@@ -1,0 +1,285 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"kax/internal/capture"
+	"kax/internal/timeline"
+)
+
+// A Bench is where a lab takes place: hosts, what is captured on each, and one
+// timeline of it all. Its methods may be called from any goroutine.
+type Bench struct {
+	Settings
+	Runs []*Run
+
+	ctx   context.Context
+	lab   Lab
+	stage *stage
+	group *capture.Group
+
+	mu     sync.Mutex
+	hosts  []*Host
+	open   map[io.Closer]struct{} // sockets that the lab may not have closed itself
+	ends   []func()               // of servers and the like
+	checks []timeline.Check
+
+	events  []*timeline.Event
+	numbers map[pair]int  // of connections
+	told    chan struct{} // closed, and made anew, with each event
+}
+
+// A Run is one of those that a lab compares, with hosts of its own.
+type Run struct {
+	*Bench
+	Variant
+	index  int
+	links  int
+	checks []timeline.Check
+}
+
+// Play runs the lab in network namespaces, which takes CAP_SYS_ADMIN and
+// CAP_NET_ADMIN, and tells what it has shown. An error says that it could not be
+// run to its end.
+func (l Lab) Play(ctx context.Context, env Env, set Settings) (_ *timeline.LabResult, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	b := &Bench{
+		Settings: set, ctx: ctx, lab: l, group: new(capture.Group),
+		open: map[io.Closer]struct{}{}, numbers: map[pair]int{}, told: make(chan struct{}),
+	}
+	variants := []Variant{{}}
+	if l.Runs != nil {
+		variants = l.Runs(set)
+	}
+	for i, v := range variants {
+		b.Runs = append(b.Runs, &Run{Bench: b, Variant: v, index: i})
+	}
+	header, err := l.header(set, variants)
+	if err != nil {
+		return nil, err
+	}
+	emit := env.Emit
+	env.Packets, env.Private = b.group, false // the counters are the hosts'
+	env.Emit = func(r timeline.Record) {
+		b.hear(r)
+		emit(r)
+	}
+	if b.stage, err = openStage(env, 0); err != nil {
+		return nil, err
+	}
+	b.stage.whole, b.stage.count = true, func() (int, error) { return b.total("TCPKeepAlive") }
+	began := time.Now()
+	b.stage.begin(began, header, nil, cancel)
+	// What a lab waits for ends with its sockets.
+	stop := context.AfterFunc(ctx, b.closeSockets)
+	defer stop()
+
+	err = l.Run(b)
+	if ctx.Err() != nil {
+		b.Step("stop", "the run ends here, and kax closes what is open")
+		err = fmt.Errorf("stopped early: %w", context.Cause(ctx))
+	}
+	lasted := time.Since(began)
+	// Connections first: an open one may still probe.
+	if err == nil && b.anyOpen() {
+		b.Step("end", "kax resets what is still open")
+	}
+	b.closeSockets()
+	for _, end := range slices.Backward(b.ends) {
+		end()
+	}
+	err = errors.Join(err, b.stage.drain())
+	checks := []timeline.Check{}
+	for _, r := range b.Runs {
+		checks = append(checks, r.checks...)
+	}
+	checks = append(checks, b.checks...)
+	result := &timeline.LabResult{Held: true, Checks: checks, Kernel: b.kernel(), Lasted: timeline.Seconds(lasted)}
+	verdicts := []string{}
+	for _, c := range checks {
+		verdicts = append(verdicts, c.Text)
+		result.Held = result.Held && c.Held
+	}
+	if err == nil {
+		emit(timeline.Record{Lab: l.Record(result)})
+	}
+	b.stage.tracker.Conclude(verdicts)
+	err = errors.Join(err, b.stage.finish(), b.group.Close())
+	for _, h := range b.hosts {
+		err = errors.Join(err, h.Close())
+	}
+	return result, err
+}
+
+// Step opens a part of the experiment.
+func (b *Bench) Step(name, format string, args ...any) { b.stage.step(name, format, args...) }
+
+// Check says what has been seen of all runs, in a sentence with this run's numbers,
+// and whether it is what the lab teaches.
+func (b *Bench) Check(held bool, format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.checks = append(b.checks, timeline.Check{Text: fmt.Sprintf(format, args...), Held: held})
+}
+
+// Check is that of a single run, whose name stands before the sentence. It is for
+// the goroutine that takes the run's steps.
+func (r *Run) Check(held bool, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if r.Name != "" {
+		text = r.Name + ": " + text
+	}
+	r.checks = append(r.checks, timeline.Check{Text: text, Held: held})
+}
+
+// Each takes the same steps in all runs at once.
+func (b *Bench) Each(steps func(*Run) error) error {
+	errs := make([]error, len(b.Runs))
+	var all sync.WaitGroup
+	for i, r := range b.Runs {
+		all.Go(func() { errs[i] = steps(r) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Sleep lets time pass, and returns an error when the run ends before.
+func (b *Bench) Sleep(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-b.ctx.Done():
+		return context.Cause(b.ctx)
+	}
+}
+
+// Await waits until what f asks for is on the timeline, as a part of the story of
+// a connection.
+func (b *Bench) Await(of Conn, f func(Story) bool) error {
+	for {
+		b.mu.Lock()
+		told := b.told
+		b.mu.Unlock()
+		if f(b.story(of)) {
+			return nil
+		}
+		select {
+		case <-told:
+		case <-b.ctx.Done():
+			return context.Cause(b.ctx)
+		}
+	}
+}
+
+// settled waits until everything that has happened by now is on the timeline.
+func (b *Bench) settled() {
+	done := make(chan struct{})
+	b.stage.merge.Now(func(time.Time) { close(done) })
+	select {
+	case <-done:
+	case <-b.ctx.Done():
+	}
+}
+
+// hear keeps what is told.
+func (b *Bench) hear(r timeline.Record) {
+	e := r.Event
+	if e == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, e.Clone())
+	if e.Segment != nil {
+		p := pair{e.Src, e.Dst}
+		if e.Side == timeline.Server {
+			p = pair{e.Dst, e.Src}
+		}
+		b.numbers[p] = e.Conn
+	}
+	close(b.told)
+	b.told = make(chan struct{})
+}
+
+func (b *Bench) anyOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.open {
+		if c, ok := c.(*net.TCPConn); ok && isEstablished(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeSockets resets what the lab has left open: a goodbye to a peer that is gone
+// would be repeated.
+func (b *Bench) closeSockets() {
+	b.mu.Lock()
+	open := slices.Collect(maps.Keys(b.open))
+	clear(b.open)
+	b.mu.Unlock()
+	for _, c := range open {
+		if c, ok := c.(*net.TCPConn); ok {
+			_ = c.SetLinger(0)
+		}
+		_ = c.Close() // again, where the lab has
+	}
+}
+
+// atEnd calls f when the lab is over.
+func (b *Bench) atEnd(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ends = append(b.ends, f)
+}
+
+// countersHeld are those that labs are held against.
+func countersHeld() map[string][]string {
+	return map[string][]string{
+		"TcpExt": {"TCPKeepAlive", "TCPWinProbe", "TCPTimeouts", "TCPAbortOnTimeout"},
+		"Tcp":    {"ActiveOpens", "PassiveOpens", "EstabResets", "RetransSegs", "OutRsts"},
+	}
+}
+
+// kernel reads the counters of every host.
+func (b *Bench) kernel() map[string]map[string]int {
+	out := map[string]map[string]int{}
+	for _, h := range b.hosts {
+		out[h.label] = map[string]int{}
+		for group, names := range countersHeld() {
+			for _, name := range names {
+				if n, err := h.Count(group, name); err == nil {
+					out[h.label][name] = n
+				}
+			}
+		}
+	}
+	return out
+}
+
+// total is the sum of a counter of all hosts.
+func (b *Bench) total(name string) (sum int, err error) {
+	b.mu.Lock()
+	hosts := b.hosts
+	b.mu.Unlock()
+	for _, h := range hosts {
+		n, err := h.Count("TcpExt", name)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}

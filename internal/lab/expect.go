@@ -1,0 +1,44 @@
+package lab
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"kax/tcpka"
+)
+
+// slack is what a busy machine may add to what a timer does.
+const slack = 100 * time.Millisecond
+
+// onTime reports whether something came when the plan says.
+func onTime(w tcpka.Window, d time.Duration) bool {
+	return d >= w.Earliest && d <= w.Latest+slack
+}
+
+// plan predicts what this kernel does with some settings.
+func (r *Run) plan(s tcpka.Settings) (tcpka.Plan, error) {
+	hz, err := tcpka.HZ()
+	if err != nil {
+		return tcpka.Plan{}, err
+	}
+	got, err := effective(s)
+	if err != nil {
+		return tcpka.Plan{}, err
+	}
+	return tcpka.NewPlan(got, hz)
+}
+
+// cause is what the kernel said, without what was being done.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		return call.Err
+	}
+	return err
+}

@@ -1,0 +1,296 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"kax/httpka"
+	"kax/internal/capture"
+	"kax/internal/hosts"
+	"kax/internal/timeline"
+	"kax/tcpka"
+)
+
+// A Host is a machine of a run.
+type Host struct {
+	*hosts.Host
+	Addr  netip.Addr // at its last link: where the others reach it
+	all   []netip.Addr
+	run   *Run
+	label string // its name, and its run's where there are several
+	nat   bool   // its servers know it by another address
+}
+
+// Host makes a machine without links.
+func (r *Run) Host(name string) (*Host, error) {
+	h, err := hosts.New(name)
+	if err != nil {
+		return nil, err
+	}
+	out := &Host{Host: h, run: r, label: name}
+	if len(r.Runs) > 1 {
+		out.label = r.Name + " " + name
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hosts = append(r.hosts, out)
+	return out, nil
+}
+
+// Link connects two machines by a subnet of their own, after which they must be
+// given to [Run.Capture]. The second can be reached there.
+func (r *Run) Link(a, b *Host) (err error) {
+	r.links++
+	subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(r.index), byte(r.links), 0}), 24)
+	a.Addr, b.Addr, err = hosts.Link(a.Host, b.Host, subnet)
+	a.all, b.all = append(a.all, a.Addr), append(b.all, b.Addr)
+	return err
+}
+
+// Capture begins to capture on machines that have their links.
+func (r *Run) Capture(all ...*Host) error {
+	for _, h := range all {
+		if err := h.Do(func() error { return r.group.Add(h.label, capture.Filter{}) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pair is a client and a server with a link between them.
+func (r *Run) Pair() (client, server *Host, err error) {
+	if client, err = r.Host("client"); err != nil {
+		return nil, nil, err
+	}
+	if server, err = r.Host("server"); err != nil {
+		return nil, nil, err
+	}
+	if err := r.Link(client, server); err != nil {
+		return nil, nil, err
+	}
+	return client, server, r.Capture(client, server)
+}
+
+// Routed is a client and a server, and between them a router that translates the
+// client's address and forgets idle connections.
+func (r *Run) Routed(nat hosts.NAT) (client, router, server *Host, err error) {
+	for name, h := range map[string]**Host{"client": &client, "router": &router, "server": &server} {
+		if *h, err = r.Host(name); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	if err = r.Link(router, client); err != nil {
+		return nil, nil, nil, err
+	}
+	inside := router.Addr
+	if err = r.Link(router, server); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = client.Via(inside); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = server.Via(router.Addr); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = router.Translate(client.Host, server.Host, nat); err != nil {
+		return nil, nil, nil, err
+	}
+	client.nat = true
+	return client, router, server, r.Capture(client, router, server)
+}
+
+// httpPort is where servers listen: nobody else is in their namespaces.
+const httpPort = 80
+
+// At is the host's HTTP server.
+func (h *Host) At() netip.AddrPort { return netip.AddrPortFrom(h.Addr, httpPort) }
+
+// URL is a path of the host's HTTP server.
+func (h *Host) URL(path string) string { return "http://" + h.Addr.String() + path }
+
+// Listen listens on the HTTP port with some TCP keepalive.
+func (h *Host) Listen(s tcpka.Settings) (*Listener, error) {
+	var l net.Listener
+	err := h.Do(func() (err error) {
+		l, err = s.ListenConfig().Listen(h.run.ctx, "tcp4", h.At().String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", h.label, err)
+	}
+	out := &Listener{l.(*net.TCPListener), h.run.Bench}
+	h.run.keep(out)
+	return out, nil
+}
+
+// A Listener is a host's. What it accepts is closed when the lab is over.
+type Listener struct {
+	*net.TCPListener
+	bench *Bench
+}
+
+// Accept is for HTTP servers.
+func (l *Listener) Accept() (net.Conn, error) { return l.AcceptTCP() }
+
+// AcceptTCP waits for a connection.
+func (l *Listener) AcceptTCP() (*net.TCPConn, error) {
+	c, err := l.TCPListener.AcceptTCP()
+	if err == nil {
+		l.bench.keep(c)
+	}
+	return c, err
+}
+
+// Dial opens a connection from the host with some TCP keepalive. It is on the
+// timeline.
+func (h *Host) Dial(ctx context.Context, s tcpka.Settings, to netip.AddrPort) (c *net.TCPConn, err error) {
+	for _, from := range h.all {
+		h.run.stage.ownAll(from, to) // its packets may be released before the dial returns
+	}
+	err = h.Do(func() error {
+		conn, err := s.Dialer().DialContext(ctx, "tcp4", to.String())
+		if err == nil {
+			c = conn.(*net.TCPConn)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", h.label, err)
+	}
+	h.run.keep(c)
+	return c, nil
+}
+
+// keep remembers a socket until the lab is over.
+func (b *Bench) keep(c io.Closer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[c] = struct{}{}
+}
+
+// Named names a connection by its client's socket.
+func Named(c net.Conn) Conn { return Conn{addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())} }
+
+// Serve runs an HTTP server on the host until the lab is over.
+func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) error {
+	l, err := h.Listen(s)
+	if err != nil {
+		return err
+	}
+	cfg.OnEvent, cfg.ErrorLog = h.run.stage.served, log.New(io.Discard, "", 0) // what fails shows on the timeline
+	srv := httpka.NewServer(cfg)
+	served := make(chan struct{})
+	go func() {
+		_ = srv.Serve(l) // ends with its listener, which the bench closes
+		close(served)
+	}()
+	h.run.atEnd(func() {
+		_ = srv.Close()
+		<-served
+	})
+	return nil
+}
+
+// A Client is an HTTP client on a host.
+type Client struct {
+	*httpka.Client
+	run *Run
+
+	mu      sync.Mutex
+	sockets []*Socket
+}
+
+// A Socket is that of a client's connection, which notes how reading ends.
+type Socket struct {
+	*net.TCPConn
+
+	mu  sync.Mutex
+	err error
+}
+
+func (s *Socket) Read(b []byte) (int, error) {
+	n, err := s.TCPConn.Read(b)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err == nil {
+			s.err = err
+		}
+	}
+	return n, err
+}
+
+// Err is the error that has ended reading, nil as long as none has.
+func (s *Socket) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Client makes an HTTP client of the host whose connections have some TCP
+// keepalive.
+func (h *Host) Client(s tcpka.Settings, cfg httpka.ClientConfig) *Client {
+	c := &Client{run: h.run}
+	cfg.OnEvent = h.run.stage.http
+	if h.nat {
+		told := &lastSent{s: h.run.stage}
+		cfg.Responses, cfg.OnEvent = true, told.event
+	}
+	cfg.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := h.Dial(ctx, s, to)
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		socket := &Socket{TCPConn: conn}
+		c.sockets = append(c.sockets, socket)
+		return socket, nil
+	}
+	c.Client = httpka.NewClient(cfg)
+	h.run.atEnd(c.Close)
+	return c
+}
+
+// Sockets are those of the connections that the client has opened so far.
+func (c *Client) Sockets() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// Socket is the last of them.
+func (c *Client) Socket() *Socket {
+	all := c.Sockets()
+	return all[len(all)-1]
+}
+
+// Ask sends a GET, and returns how long its answer took.
+func (c *Client) Ask(url string, within time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(c.run.ctx, within)
+	defer cancel()
+	began := time.Now()
+	_, err := c.Get(ctx, url)
+	return time.Since(began), err
+}
+
+// Hold waits until a connection has ended, and tells what its program gets to see
+// of that.
+func (b *Bench) Hold(c *net.TCPConn) timeline.Death {
+	d := awaitEnd(syscall.Conn(c))
+	name := Named(c)
+	b.stage.merge.Now(func(at time.Time) { b.stage.tracker.Dead(at, name.a, name.b, false, d) })
+	return d
+}

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kax/httpka"
+	"kax/internal/hosts"
+	"kax/internal/timeline"
+	"kax/tcpka"
+)
+
+// The router's memory of an idle connection, and how long the client is idle:
+// long enough for a probe that comes too late.
+const (
+	natForgets = 4 * time.Second
+	natPause   = natForgets + 3*time.Second
+)
+
+func natLab() Lab {
+	return Lab{
+		Name:     "nat",
+		Question: "who keeps a NAT's memory fresh?",
+		Teaches: "Any packet does, and a probe is one: with probes more often than the NAT forgets the next request takes a millisecond. " +
+			"Without them, or with probes that come too late, the NAT has forgotten the connection: it drops whatever comes, " +
+			"neither end is told, and the next request is repeated into the void.",
+		World: "Linux's own conntrack forgets after 5 days, AWS's NAT gateway and network balancers after 350 s, Azure's after 4 min, home routers after anything from minutes to hours: " +
+			"`kax tcp plan` has a table. Here it is 4 s.",
+		Topology: "client ──── router ──── server\n            NAT, forgets an idle connection after 4s",
+		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: 2 * time.Second, Interval: 2 * time.Second, Count: 9}},
+		Refuses: func(s Settings) error {
+			hz, err := tcpka.HZ()
+			if err != nil {
+				return err
+			}
+			p, err := tcpka.NewPlan(s.TCP, hz)
+			if err == nil && p.Silence() >= natForgets {
+				err = fmt.Errorf("the probes of the run \"with\" must come more often than the router forgets, %v", natForgets)
+			}
+			return err
+		},
+		Needs: []Need{needConntrack()},
+		Runs: func(s Settings) []Variant {
+			late := s.TCP
+			late.Idle = natForgets + time.Second
+			return []Variant{
+				{Name: "without", Text: "no probes"},
+				{Name: "with", Text: "probes before the router forgets", Client: s.TCP},
+				{Name: "late", Text: "probes after it has forgotten", Client: late},
+			}
+		},
+		Run: func(b *Bench) error { return b.Each(nat) },
+	}
+}
+
+func nat(r *Run) error {
+	client, router, server, err := r.Routed(hosts.NAT{Forget: natForgets})
+	if err != nil {
+		return err
+	}
+	if err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
+		return err
+	}
+	asker := client.Client(r.Client, httpka.ClientConfig{})
+	if _, err := asker.Ask(server.URL("/keep"), requestTimeout); err != nil {
+		return err
+	}
+	name := Named(asker.Socket())
+	r.Step(r.Name, "#%d: %s; then idle for %v", r.Story(name).N, r.Text, natPause)
+	var left []string // of the router's memory, in seconds
+	known := false
+	for range int(natPause / time.Second) {
+		if err := r.Sleep(time.Second); err != nil {
+			return err
+		}
+		var t time.Duration
+		if t, known, err = router.Remembered(name.a, name.b); err != nil {
+			return err
+		}
+		if known {
+			left = append(left, fmt.Sprint(int(t/time.Second)))
+		} else {
+			left = append(left, "gone")
+		}
+	}
+	idle := r.Story(name)
+	answered := idle.Of("probe-answer").Len()
+	r.Check(known == (r.Name == "with"), "the router's memory, second by second, was good for %s s.", strings.Join(left, ", "))
+
+	r.Step(r.Name, "#%d: the next request", idle.N)
+	took, err := asker.Ask(server.URL("/keep"), hangs)
+	s := r.Story(name)
+	again := s.Of("retransmission").Len()
+	probes := timeline.Count(s.Of("probe").Len(), "probe")
+	segments, countErr := client.Count("Tcp", "RetransSegs")
+	if countErr != nil {
+		return countErr
+	}
+	if r.Name == "with" {
+		r.Check(err == nil && again == 0 && segments == 0 && answered > 0 && s.Of("request").Last().Reused && len(asker.Sockets()) == 1,
+			"%s kept it, and the next request took %s on the same connection.", probes, timeline.Brief(took))
+		return nil
+	}
+	if r.Name == "late" {
+		r.Check(s.Of("probe").Len() > 0 && answered == 0, "%s, and no answer.", probes)
+	}
+	lost := s.After(s.Of("request").Last().At).By(timeline.Server).Len() == 0
+	r.Check(errors.Is(err, context.DeadlineExceeded) && lost && again > 0 && again == segments,
+		"the next request has no answer after %s; the kernel repeated it %d times by its own count.", timeline.Brief(took), segments)
+	return nil
+}

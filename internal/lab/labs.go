@@ -1,0 +1,183 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"kax/internal/capture"
+	"kax/internal/hosts"
+	"kax/internal/netns"
+	"kax/internal/timeline"
+	"kax/tcpka"
+)
+
+// Labs are all of them, in the order in which they are to be read.
+func Labs() []Lab {
+	return []Lab{
+		closeLab(),
+		vanishLab(),
+		natLab(),
+	}
+}
+
+// Find is the lab of a name.
+func Find(name string) (Lab, bool) {
+	all := Labs()
+	i := slices.IndexFunc(all, func(l Lab) bool { return l.Name == name })
+	if i < 0 {
+		return Lab{}, false
+	}
+	return all[i], true
+}
+
+// A Lab is an experiment that answers one question.
+type Lab struct {
+	Name     string
+	Question string
+	Teaches  string // what must be seen for that to hold, in a few sentences
+	World    string // what the times are where nobody made them short
+	Topology string // a drawing, of lines
+
+	// Settings are its defaults. What is zero is no setting of this lab.
+	Settings Settings
+	// Refuses says why the lab has nothing to show with some settings; may be nil.
+	Refuses func(Settings) error
+	// Runs are what it compares, by the settings.
+	Runs func(Settings) []Variant
+	// Needs are the parts of the kernel that it takes, beyond namespaces.
+	Needs []Need
+
+	// Run takes the steps, and then has [Bench.Check] hold what was seen against
+	// what the lab teaches.
+	Run func(*Bench) error
+}
+
+// Settings are what a user may choose.
+type Settings struct {
+	TCP         tcpka.Settings // of the runs that have keepalive on
+	IdleTimeout time.Duration  // of the HTTP server
+	Requests    int
+}
+
+// A Variant is one of the runs that a lab compares.
+type Variant struct {
+	Name   string
+	Text   string // what is special about it
+	Client tcpka.Settings
+	Server tcpka.Settings
+}
+
+// Record is the lab as a record, with what it has shown; nil is nothing.
+func (l Lab) Record(r *timeline.LabResult) *timeline.Lab {
+	return &timeline.Lab{Name: l.Name, Question: l.Question, LabResult: r}
+}
+
+// A Need is a part of the kernel, and how to find out whether it is there: in a
+// network namespace that nobody else uses.
+type Need struct {
+	Name  string
+	There func() error
+}
+
+// needFilter is for labs that lose packets.
+func needFilter() Need {
+	return Need{"nf_tables", func() error {
+		return on("filter", func(h *hosts.Host) error { _, err := h.Silence(); return err })
+	}}
+}
+
+// needConntrack is for labs with a router that translates.
+func needConntrack() Need {
+	return Need{"nf_conntrack", func() error {
+		return on("router", func(h *hosts.Host) error {
+			return h.Translate(&hosts.Host{Name: "client"}, &hosts.Host{Name: "server"}, hosts.NAT{Forget: time.Second})
+		})
+	}}
+}
+
+// Possible says why hosts cannot be made here; nil says that they can.
+func Possible() error {
+	if err := netns.LoopbackUp(); err != nil {
+		return err
+	}
+	return on("client", func(h *hosts.Host) error {
+		return on("server", func(other *hosts.Host) error {
+			_, _, err := hosts.Link(h, other, netip.MustParsePrefix("10.0.0.0/24"))
+			if err != nil {
+				return err
+			}
+			return h.Do(func() error {
+				live, err := capture.OpenLive()
+				if err != nil {
+					return err
+				}
+				return live.Close()
+			})
+		})
+	})
+}
+
+// on tries something on a host of its own.
+func on(name string, f func(*hosts.Host) error) error {
+	h, err := hosts.New(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(h), h.Close())
+}
+
+// Lacks says which part that the lab needs the kernel does not have here, and
+// nil where there is everything. The error matches errors.ErrUnsupported.
+func (l Lab) Lacks() error {
+	for _, n := range l.Needs {
+		if err := n.There(); err != nil {
+			return fmt.Errorf("lab %s needs %s: %w: %w", l.Name, n.Name, errors.ErrUnsupported, err)
+		}
+	}
+	return nil
+}
+
+// header is the lab's, with what the kernel makes of its settings.
+func (l Lab) header(s Settings, variants []Variant) (timeline.Settings, error) {
+	out := timeline.Settings{Private: true, LabSettings: &timeline.LabSettings{
+		Lab: l.Name, Question: l.Question, Topology: strings.Trim(l.Topology, "\n"), Runs: []timeline.LabRun{},
+	}}
+	if s.IdleTimeout > 0 {
+		out.HTTPSettings = &timeline.HTTPSettings{IdleTimeout: timeline.Seconds(s.IdleTimeout), Reuse: true, Pauses: []timeline.Seconds{}}
+	}
+	for _, v := range variants {
+		r := timeline.LabRun{Name: v.Name, Text: v.Text}
+		for _, end := range []struct {
+			asked tcpka.Settings
+			to    **timeline.Keepalive
+		}{{v.Client, &r.ClientTCP}, {v.Server, &r.ServerTCP}} {
+			if !end.asked.Enabled && end.to == &r.ServerTCP {
+				continue
+			}
+			got, err := effective(end.asked)
+			if err != nil {
+				return timeline.Settings{}, err
+			}
+			*end.to = &timeline.Keepalive{Asked: timeline.Options(end.asked), Effective: timeline.Options(got)}
+		}
+		out.Runs = append(out.Runs, r)
+	}
+	return out, nil
+}
+
+// effective is what the kernel makes of settings, read back from a socket that has
+// them.
+func effective(s tcpka.Settings) (tcpka.Settings, error) {
+	l, err := s.ListenConfig().Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return tcpka.Settings{}, err
+	}
+	defer l.Close()
+	return tcpka.Get(l.(*net.TCPListener))
+}
