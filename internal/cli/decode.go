@@ -17,11 +17,6 @@ import (
 	"kax/internal/wire"
 )
 
-// links are the names of link types that may be asked for.
-var links = map[string]wire.Link{
-	"null": wire.Null, "loop": wire.Loop, "ethernet": wire.Ethernet, "raw": wire.Raw, "sll": wire.SLL, "sll2": wire.SLL2,
-}
-
 const linkAuto = "auto"
 
 type decodeFlags struct {
@@ -126,7 +121,7 @@ func (a *app) linksOf(asked string, dumps []hexdump.Packet) []wire.Link {
 		link, why, sure := dissect.Guess(d.Data)
 		switch {
 		case asked != linkAuto:
-			link = links[asked]
+			link, _ = wire.LinkNamed(asked)
 		case !slices.Contains(out, link):
 			doubt := ""
 			if !sure {

@@ -79,6 +79,8 @@ type outputFlags struct {
 	json    bool
 	list    bool
 	summary bool
+	frames  bool
+	report  string
 	only    []string
 	color   string
 	stop    time.Duration
@@ -97,6 +99,8 @@ func (f *outputFlags) registerWhole(cmd *cobra.Command) {
 	fs.BoolVar(&f.list, "list", false, "show a plain packet list instead of lanes")
 	fs.BoolVar(&f.summary, "summary", false, "show the summary only")
 	fs.Var(listOf(&f.only, "kind,...", f.kinds()), "only", "only events of these kinds, as in probe,probe-answer")
+	fs.StringVar(&f.report, "report", "", "write the whole timeline, with pictures, to an HTML `file`")
+	fs.BoolVar(&f.frames, "frames", false, "records bear the bytes of their packets; --report turns it on")
 }
 
 // kinds are those of events that the command can show.
@@ -119,6 +123,9 @@ func registerShown(cmd *cobra.Command, json *bool, color *string) {
 func (f *outputFlags) check() error {
 	if f.json && f.list {
 		return contradiction("json", "list")
+	}
+	if f.report == "-" {
+		return usage(errors.New("--report: stdout has the timeline; give a file"))
 	}
 	return nil
 }
@@ -230,17 +237,25 @@ func interfaceNames() []string {
 	return names
 }
 
-// sink keeps the first error of a view, and asks the run to stop.
+// withFrames reports whether records are to bear bytes.
+func (f *outputFlags) withFrames() bool { return f.frames || f.report != "" }
+
+// withEvents reports whether anybody wants to know of events.
+func (f *outputFlags) withEvents() bool { return !f.summary || f.report != "" }
+
+// sink keeps the first error of its views, and asks the run to stop.
 type sink struct {
-	view view.View
-	stop func(error)
-	err  error
+	views []view.View
+	stop  func(error)
+	err   error
 }
 
 func (s *sink) record(r timeline.Record) {
-	if s.err == nil {
-		if s.err = s.view.Record(r); s.err != nil {
-			s.stop(s.err)
+	for _, v := range s.views {
+		if s.err == nil {
+			if s.err = v.Record(r); s.err != nil {
+				s.stop(s.err)
+			}
 		}
 	}
 }

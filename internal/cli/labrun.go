@@ -12,6 +12,7 @@ import (
 	"kax/internal/lab"
 	"kax/internal/netns"
 	"kax/internal/timeline"
+	"kax/internal/view"
 )
 
 // allLabs is the name that stands for all.
@@ -82,7 +83,7 @@ func (a *app) labRun(cmd *cobra.Command, f labFlags, name string) error {
 				return usage(fmt.Errorf("--%s is for one lab", flag))
 			}
 		}
-		for _, flag := range []string{"write", "list", "only", "summary"} {
+		for _, flag := range []string{"write", "report", "frames", "list", "only", "summary"} {
 			if cmd.Flags().Changed(flag) {
 				return usage(fmt.Errorf("--%s is for one lab: %s shows no timeline", flag, allLabs))
 			}
@@ -162,13 +163,19 @@ func (a *app) oneLab(cmd *cobra.Command, f labFlags, l lab.Lab, set lab.Settings
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	s := &sink{view: f.out.view(a.stdout), stop: cancel}
+	report, err := f.out.openReport()
+	if err != nil {
+		return err
+	}
+	s := &sink{views: []view.View{report, f.out.view(a.stdout)}, stop: cancel}
 	result, err := l.Play(ctx, lab.Env{
-		Command: commandName(cmd) + " " + l.Name, Version: a.version, Source: source, Write: f.write, Emit: s.record,
+		Command: commandName(cmd) + " " + l.Name, Version: a.version, Source: source, Write: f.write, Frames: f.out.withFrames(), Emit: s.record,
 	}, set)
+	if s.err != nil {
+		err = s.err
+	}
+	err = errors.Join(err, report.close())
 	switch {
-	case s.err != nil:
-		return s.err
 	case err != nil:
 		return err
 	case !result.Held:
@@ -183,7 +190,7 @@ const labsAtOnce = 4
 func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) error {
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	s := &sink{view: a.labsView(f.out.json, f.out.color), stop: cancel}
+	s := &sink{views: []view.View{a.labsView(f.out.json, f.out.color)}, stop: cancel}
 	s.record(a.header(commandName(cmd)+" "+allLabs, timeline.Settings{}))
 	var (
 		mu                  sync.Mutex

@@ -44,6 +44,7 @@ is shown up to there.`,
   kax read demo.pcapng --conn 3 --only probe,probe-answer
   kax read demo.pcapng --list -c 20
   kax read demo.pcapng --packet 1
+  kax read demo.pcapng --summary --report demo.html
   kax read demo.pcapng --json`,
 		Args: exactly("FILE, or - for standard input"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.read(cmd, f, args[0]) }),
@@ -70,13 +71,20 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 		ctx, stop = context.WithTimeout(ctx, f.out.stop)
 		defer stop()
 	}
+	if f.packet > 0 && f.out.report != "" {
+		return contradiction("packet", "report")
+	}
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
 	in, err := openInput(ctx, name, out.Flush)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	s := &sink{view: view.OnlyConn(f.out.viewTo(out, a.stdout), f.conn), stop: cancel}
+	report, err := f.out.openReport(name)
+	if err != nil {
+		return err
+	}
+	s := &sink{views: []view.View{view.OnlyConn(report, f.conn), view.OnlyConn(f.out.viewTo(out, a.stdout), f.conn)}, stop: cancel}
 	r := reading{in: in, sink: s, conn: f.conn, count: f.count, progress: a.readProgress(in, f.out)}
 	h := timeline.Header{Schema: timeline.Schema, Version: a.version, Command: commandName(cmd)}
 	start, err := in.Peek(1)
@@ -88,13 +96,13 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 	case f.packet > 0:
 		err = r.dissect(ctx, h, f.packet)
 	default:
-		err = r.packets(ctx, h, f.out.summary)
+		err = r.packets(ctx, h, f.out)
 	}
 	r.progress.end()
 	if errors.Is(err, errInterrupted) && in.pipe {
 		err = nil // it runs until ^C
 	}
-	return errors.Join(s.err, err, out.Flush())
+	return errors.Join(s.err, err, out.Flush(), report.close())
 }
 
 // reading is one run of kax read.
@@ -124,7 +132,7 @@ func (r *reading) checkConn() error {
 
 // packets reads a capture to its end, and shows what it has read when something
 // stops it before.
-func (r *reading) packets(ctx context.Context, h timeline.Header, summary bool) error {
+func (r *reading) packets(ctx context.Context, h timeline.Header, out outputFlags) error {
 	file, err := capture.NewFile(r.in, r.in.name)
 	if err != nil {
 		return err // names the file
@@ -133,7 +141,7 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, summary bool) 
 	if r.in.pipe {
 		h.Source = timeline.Pipe
 	}
-	o := observe.Observer{Header: h, Observing: timeline.Observing{NoEvents: summary}, Emit: r.record}
+	o := observe.Observer{Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Emit: r.record}
 	err = r.feed(ctx, file, &o)
 	o.Finish(0)
 	return errors.Join(err, r.checkConn(), o.Unread())

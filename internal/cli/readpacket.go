@@ -28,7 +28,7 @@ func (r *reading) dissect(ctx context.Context, h timeline.Header, number int) er
 	)
 	o := observe.Observer{Emit: func(rec timeline.Record) {
 		if e := rec.Event; e != nil && e.Packet == number && e.Lane == timeline.TCP {
-			verdict = verdictOn(e)
+			verdict = dissect.Verdict(e)
 		}
 	}}
 	read := 0
@@ -69,22 +69,4 @@ func onInterface(file *capture.File, index int) *dissect.Interface {
 		return nil
 	}
 	return &dissect.Interface{Section: 1, ID: all[index].ID, Name: all[index].Name}
-}
-
-// verdictOn says what only the history of a connection tells of a segment.
-func verdictOn(e *timeline.Event) string {
-	on := fmt.Sprintf("of the %s on connection #%d", e.Side, e.Conn)
-	switch e.Kind {
-	case "probe":
-		return fmt.Sprintf("Keepalive probe %d %s, after %s of quiet: it carries nothing new, and everything sent before it is acknowledged.", e.Nth, on, timeline.Brief(e.Idle.Duration()))
-	case "probe-answer":
-		return fmt.Sprintf("The answer to keepalive probe %d, %s after it: the %s is there.", e.Nth, timeline.Brief(e.After.Duration()), e.Side)
-	case "window-probe":
-		return fmt.Sprintf("A zero-window probe %s: the bytes of a keepalive probe, but the peer has closed its window.", on)
-	case "window-probe-answer":
-		return fmt.Sprintf("The answer to a zero-window probe, %s after it.", timeline.Brief(e.After.Duration()))
-	case "retransmission":
-		return fmt.Sprintf("A retransmission %s: these bytes were sent before.", on)
-	}
-	return ""
 }

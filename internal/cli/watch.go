@@ -136,6 +136,9 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 	if err := (&packetFlags{on: f.filter.Interface}).interfaceThere(); err != nil {
 		return err
 	}
+	if f.write != "" && f.write == f.out.report {
+		return contradiction("write", "report")
+	}
 	live, err := capture.OpenLive()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return withHint(unable(err), "tcpdump -U -w - … | kax read - shows what another program captures")
@@ -160,11 +163,14 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 			return err
 		}
 	}
+	if w.report, err = f.out.openReport(); err != nil {
+		return errors.Join(err, w.closeFile())
+	}
 	switch err := capture.GiveUpPrivileges(); {
 	case errors.Is(err, errors.ErrUnsupported):
 		fmt.Fprintln(a.stderr, "kax: this binary is linked with C and keeps its privileges; one that was built with CGO_ENABLED=0 gives them up")
 	case err != nil:
-		return errors.Join(err, w.closeFile())
+		return errors.Join(err, w.closeFile(), w.report.close())
 	}
 	on := "every interface"
 	if f.filter.Interface != "" {
@@ -205,9 +211,10 @@ func interfaceName(index int) string {
 
 // watching is one run of kax watch.
 type watching struct {
-	live  *capture.Live
-	file  *capture.Writer // or nil
-	count int
+	live   *capture.Live
+	file   *capture.Writer // or nil
+	report *report
+	count  int
 }
 
 func (w *watching) closeFile() error {
@@ -238,19 +245,28 @@ func (w *watching) show(ctx context.Context, a *app, cmd *cobra.Command, f watch
 	if on == "" {
 		on = "all"
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &sink{views: []view.View{view.OnlyConn(w.report, f.conn)}, stop: cancel}
 	o := observe.Observer{
 		Header: timeline.Header{
 			Version: a.version, Command: commandName(cmd), Source: timeline.AFPacket,
 			Settings: timeline.Settings{Interface: on},
 		},
-		Observing: timeline.Observing{NoEvents: f.out.summary},
-		Match:     f.filter.Match, Live: true, Each: f.filter.Interface != "",
-		Emit: out.record,
+		Observing: timeline.Observing{NoEvents: !f.out.withEvents()}, Frames: f.out.withFrames(),
+		Match: f.filter.Match, Live: true, Each: f.filter.Interface != "",
+		Emit: func(r timeline.Record) {
+			s.record(r)
+			out.record(r)
+		},
 	}
 	err := w.feed(ctx, &o, out.failed)
 	dropped, dropErr := w.live.Dropped()
 	o.Finish(dropped)
-	err = errors.Join(err, dropErr, out.end(), w.closeFile())
+	if s.err != nil {
+		err = s.err
+	}
+	err = errors.Join(err, dropErr, out.end(), w.closeFile(), w.report.close())
 	if errors.Is(err, errInterrupted) {
 		return nil // it runs until ^C
 	}

@@ -21,6 +21,7 @@ type Env struct {
 	Packets capture.Source // a live one is open and not started; nil with Counters
 	On      string         // the interface to capture on; empty is all of them
 	Write   string         // pcapng file for the packets, or empty
+	Frames  bool           // events bear the bytes of their packets
 	Emit    func(timeline.Record)
 	Slow    func(string) // told what takes long; may be nil
 }

@@ -332,6 +332,9 @@ func (s *stage) keep(p capture.Packet) {
 		if late {
 			s.tracker.Mark("too late for its place: captured before")
 		}
+		if s.env.Frames {
+			s.tracker.Frame(p.Link, p.Data, p.Length)
+		}
 		s.tracker.Packet(at, s.packets, &seg)
 	})
 }

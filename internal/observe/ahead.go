@@ -33,9 +33,13 @@ const batches = 3
 const batchSegments = 2048
 
 // Read takes up to limit packets of a file, or all of them with 0, as Packet does
-// one by one, but decodes them on another processor. It returns io.EOF at the end
-// or the limit, the file's error, or what each does, which is called now and then.
+// one by one, but decodes them on another processor, unless records are to bear
+// their bytes. It returns io.EOF at the end or the limit, the file's error, or what
+// each does, which is called now and then.
 func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
+	if o.Frames {
+		return o.read(f, limit, each)
+	}
 	ready, free := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
 		free <- &batch{piece: make([]byte, capture.BufferSize), segments: make([]numbered, 0, batchSegments)}
@@ -61,6 +65,25 @@ func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 		free <- b
 	}
 	return nil
+}
+
+// read does without the other processor.
+func (o *Observer) read(f *capture.File, limit int, each func() error) error {
+	var p capture.Packet
+	for {
+		if err := f.Next(&p); err != nil {
+			return err
+		}
+		o.Packet(&p)
+		if o.number == limit {
+			return io.EOF
+		}
+		if o.number%1024 == 0 {
+			if err := each(); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // decode fills batches until the file ends, or nobody wants more.

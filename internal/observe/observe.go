@@ -18,17 +18,19 @@ import (
 type Observer struct {
 	Header timeline.Header // without Started: that is the first segment's time
 	timeline.Observing
-	Match func(a, b netip.AddrPort) bool // which connections; nil is all
-	Live  bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see capture.Once
-	Each  bool                           // with Live: on whichever interface
-	Emit  func(timeline.Record)
+	Match  func(a, b netip.AddrPort) bool // which connections; nil is all
+	Live   bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see capture.Once
+	Frames bool                           // events bear the bytes of their packets
+	Each   bool                           // with Live: on whichever interface
+	Emit   func(timeline.Record)
 
 	once    capture.Once
 	tracker *timeline.Tracker
 	number  int
 	decoder wire.Decoder
 	segment wire.Segment
-	foreign error // of the first packet whose link type is not known
+	frame   *capture.Packet // the present one, where its bytes are wanted
+	foreign error           // of the first packet whose link type is not known
 }
 
 // Packet takes a packet, and keeps nothing of it. It reports whether the packet
@@ -46,6 +48,9 @@ func (o *Observer) Packet(p *capture.Packet) bool {
 	}
 	o.number++
 	if o.wants(o.number, p.Link, &o.segment, err) {
+		if o.Frames {
+			o.frame = p
+		}
 		o.take(p.Time, &o.segment)
 	}
 	return true
@@ -67,6 +72,9 @@ func (o *Observer) wants(number int, l wire.Link, s *wire.Segment, err error) bo
 func (o *Observer) take(at time.Time, s *wire.Segment) {
 	if o.tracker == nil {
 		o.begin(at)
+	}
+	if o.frame != nil {
+		o.tracker.Frame(o.frame.Link, o.frame.Data, o.frame.Length)
 	}
 	o.tracker.Packet(at, o.number, s)
 }

@@ -156,7 +156,7 @@ func (h *carried) found(f *httpka.Finding) {
 		if !m.FromServer {
 			h.idle, h.between = 0, true
 		} else if !m.Interim() {
-			c.lastResponse = t.now
+			c.lastResponse, c.lastResponseIn = t.now, t.packet
 		}
 	case httpka.MessageBroken:
 		h.broken(f)

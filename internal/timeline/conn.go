@@ -54,6 +54,11 @@ type conn struct {
 	idleClosed   moment // when the server's idle timeout closed it
 	answeredLast moment // lastAnswer before that
 	probeBytes   int
+
+	// The packets of these, to prove them.
+	firstRequest, lastRequest, saidCloseIn, lastResponseIn, lastAnswerIn, idleClosedIn, answeredLastIn int
+
+	lastProbeIn [2]int // of each side
 }
 
 // half is what is known of one end.
@@ -69,20 +74,20 @@ type half struct {
 
 // sent notes a segment and what it does to the peer's idle clock: probes are out
 // of window there and never reach tcp_ack, so they do not restart it.
-func (c *conn) sent(at moment, side int, k tcpka.Kind) {
+func (c *conn) sent(at moment, packet, side int, k tcpka.Kind) {
 	h, peer := &c.half[side], &c.half[1-side]
 	switch k {
 	case tcpka.Probe:
 		h.probes++
 		h.unanswered++
-		h.lastProbe = at
+		h.lastProbe, c.lastProbeIn[side] = at, packet
 	case tcpka.WindowProbe:
 		h.lastProbe = at
 		c.rec.WindowProbes++
 	case tcpka.ProbeAnswer:
 		peer.hears(at)
 		c.answered++
-		c.lastAnswer = at
+		c.lastAnswer, c.lastAnswerIn = at, packet
 	case tcpka.WindowProbeAnswer, tcpka.Ack:
 		peer.hears(at)
 	default:

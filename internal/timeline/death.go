@@ -34,14 +34,16 @@ func (t *Tracker) Dead(when time.Time, clientAddr, serverAddr netip.AddrPort, of
 	if d.Quiet == 0 && h.heard != 0 {
 		d.Unanswered, d.Quiet = int(h.unanswered), Seconds(at.since(h.heard))
 	}
+	proof := Proof{Conns: []int{d.Conn}}
+	proof.packet(c.lastProbeIn[side])
 	// Where no packet shows how it ended, this does.
 	switch d.Errno {
 	case "ETIMEDOUT":
 		c.closed(who, Timeout)
-		t.tally.deaths.add(t.gaveUp(c, side, d))
+		t.tally.deaths.add(t.gaveUp(c, side, d), proof)
 	case "ECONNRESET":
 		c.closed(other, ByRST)
-		t.tally.deaths.add(fmt.Sprintf("#%d was reset: the peer is there, and knows no such connection any more.", c.rec.ID))
+		t.tally.deaths.add(fmt.Sprintf("#%d was reset: the peer is there, and knows no such connection any more.", c.rec.ID), proof)
 	case "":
 		c.closed(other, ByFIN)
 	}

@@ -5,6 +5,7 @@ package timeline
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -145,6 +146,7 @@ type Event struct {
 	Side   Side    `json:"side"`             // who sent it
 	Packet int     `json:"packet,omitempty"` // its number; on the http lane, of the packet that carried its first byte
 	*Segment
+	*Frame
 	*Message
 	*Request
 	*Response
@@ -229,6 +231,7 @@ type Summary struct {
 	// where other programs share the network.
 	KernelProbes *int     `json:"kernel_probes,omitempty"`
 	Verdicts     []string `json:"verdicts"`
+	Proofs       []Proof  `json:"proofs,omitempty"` // of each verdict
 }
 
 // Seconds is a time span that is written as seconds, to the microsecond.
@@ -259,6 +262,11 @@ func (e *Event) Clone() *Event {
 	if e.Segment != nil {
 		s := *e.Segment
 		c.Segment = &s
+	}
+	if e.Frame != nil {
+		f := *e.Frame
+		f.Bytes = slices.Clone(f.Bytes)
+		c.Frame = &f
 	}
 	if e.Message != nil {
 		m := *e.Message

@@ -41,10 +41,14 @@ type tally struct {
 	}
 	opaque opaques
 	deaths sentences
+	proofs proofs
+
+	longestIdleOf int // connection
 }
 
 func (t *tally) add(c *conn) {
 	id := c.rec.ID
+	t.proofs.over(c)
 	if c.saidClose != "" && c.rec.Requests == 1 {
 		if t.once.by == nil {
 			t.once.by, t.once.how = map[Side]bool{}, map[CloseHow]bool{}
@@ -77,7 +81,9 @@ func (t *tally) add(c *conn) {
 		t.windowProbed.add(id)
 		t.windowProbes += c.rec.WindowProbes
 	}
-	t.longestIdle = max(t.longestIdle, c.longestIdle)
+	if c.longestIdle > t.longestIdle {
+		t.longestIdle, t.longestIdleOf = c.longestIdle, id
+	}
 	if c.idleClosed != 0 && c.lastResponse != 0 {
 		t.idledOut.ids.add(id)
 		t.idledOut.afterHTTP.add(c.idleClosed.since(c.lastResponse))
@@ -152,19 +158,24 @@ func (o *opaques) add(protocol string, id int) {
 	}
 }
 
+func (o *opaques) proof() Proof {
+	return Proof{Conns: slices.Concat(o.tls.proof().Conns, o.http2.proof().Conns, o.other.proof().Conns)}
+}
+
 func (o *opaques) n() int { return o.tls.n + o.http2.n + o.other.n }
 
-// sentences are some of a kind.
+// sentences are some of a kind, each with its proof.
 type sentences struct {
-	first []string
-	n     int
+	first  []string
+	proofs []Proof
+	n      int
 }
 
 // maxDeaths is how many of the same kind are enough.
 const maxDeaths = 3
 
-func (s *sentences) add(text string) {
+func (s *sentences) add(text string, p Proof) {
 	if s.n++; s.n <= maxDeaths {
-		s.first = append(s.first, text)
+		s.first, s.proofs = append(s.first, text), append(s.proofs, p)
 	}
 }

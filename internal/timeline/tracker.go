@@ -45,6 +45,7 @@ type Tracker struct {
 	// One of each, used again for every event.
 	event    Event
 	segment  Segment
+	frame    Frame // without bytes, where these are not wanted
 	message  Message
 	request  Request
 	response Response
@@ -121,6 +122,9 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 			Len: s.Len, Window: m.Window, Flags: s.Flags.String(),
 		}
 		t.event = Event{Packet: number, Segment: &t.segment}
+		if t.frame.Bytes != nil {
+			t.event.Frame = &t.frame
+		}
 	}
 	if t.mark != "" {
 		t.event.Note, t.mark = t.mark, ""
@@ -132,6 +136,7 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 		t.event.Note = "answers a probe, presumed: the first segment captured"
 	}
 	t.tcp(at, c, side, m.Kind)
+	t.frame.Bytes = nil
 	if c.over {
 		t.end(c)
 	}
@@ -168,7 +173,7 @@ func (t *Tracker) Infer(when time.Time, i Inferred) {
 	if i.Kind == tcpka.Established && c.over {
 		c = t.open(p) // the ports are used again
 	}
-	t.now = at
+	t.now, t.packet = at, 0
 	if i.FromServer {
 		side = server
 	}
@@ -201,6 +206,8 @@ func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 		}
 	case tcpka.Probe:
 		e.Nth, e.Idle = int(h.probes)+1, Seconds(at.since(c.active))
+		t.tally.proofs.probes.add(t.packet, c.rec.ID)
+		t.tally.proofs.answered.add(t.packet, c.rec.ID)
 		if h.lastProbe > c.active {
 			t.tally.apart.add(at.since(h.lastProbe))
 		}
@@ -208,13 +215,16 @@ func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 			t.lateness.add(at.since(h.due(o)))
 			e.Due = t.predict(at, side, h)
 		}
+	case tcpka.WindowProbe:
+		t.tally.proofs.window.add(t.packet, c.rec.ID)
 	case tcpka.ProbeAnswer:
+		t.tally.proofs.answered.packet(t.packet)
 		e.Nth, e.After = int(peer.probes), Seconds(at.since(peer.lastProbe))
 	case tcpka.WindowProbeAnswer:
 		e.After = Seconds(at.since(peer.lastProbe))
 	}
 	if !c.written { // a record that has been emitted stays as it is
-		c.sent(at, side, k)
+		c.sent(at, t.packet, side, k)
 		c.last = at
 	}
 	t.seen[k]++
@@ -266,15 +276,17 @@ func (t *Tracker) http(at moment, c *conn, packet int, e *httpka.Event) {
 			if e.Reused {
 				c.rec.Reused++
 			}
+			t.tally.proofs.request(c, packet)
 		}
 	case httpka.Response, httpka.Upgrade:
 		c.responses++
-		c.lastResponse = at
+		c.lastResponse, c.lastResponseIn = at, packet
 	case httpka.IdleClose:
 		c.idleClosed, c.answeredLast = at, c.lastAnswer
+		c.idleClosedIn, c.answeredLastIn = packet, c.lastAnswerIn
 	}
 	if c.saidClose == "" && hasToken(e.Connection, "close") {
-		c.saidClose = sideNames[side]
+		c.saidClose, c.saidCloseIn = sideNames[side], packet
 	}
 	t.told[e.Kind]++
 	if t.silent {
@@ -342,7 +354,7 @@ func (t *Tracker) Finish(dropped int, kernelProbes *int) {
 	s := &t.sum
 	s.Connections, s.Dropped, s.KernelProbes, s.Events = t.opened, dropped, kernelProbes, t.events()
 	if s.Verdicts = t.concluded; s.Verdicts == nil {
-		s.Verdicts = t.verdicts()
+		s.Verdicts, s.Proofs = t.verdicts()
 	}
 	t.emit(Record{Summary: s})
 }

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,50 +13,61 @@ import (
 )
 
 // verdicts says what the run has shown: sentences that the records bear out,
-// and that would be others had the run gone otherwise.
-func (t *Tracker) verdicts() []string {
-	var v []string
-	say := func(sentence string) {
+// and that would be others had the run gone otherwise. Each has its proof.
+func (t *Tracker) verdicts() (v []string, proven []Proof) {
+	p := &t.tally.proofs
+	say := func(sentence string, proof Proof) {
 		if sentence != "" {
-			v = append(v, sentence)
+			slices.Sort(proof.Packets)
+			slices.Sort(proof.Conns)
+			v, proven = append(v, sentence), append(proven, Proof{slices.Compact(proof.Packets), slices.Compact(proof.Conns)})
 		}
 	}
 	if t.exchanges.n > 0 {
-		for _, sentence := range t.exchanges.verdicts() {
-			say(sentence)
+		for i, sentence := range t.exchanges.verdicts() {
+			if i == 0 {
+				say(sentence, p.requests)
+			} else {
+				say(sentence, p.fresh)
+			}
 		}
 	} else {
-		say(t.oncePerRequest())
-		say(t.reuse())
+		say(t.oncePerRequest(), p.close)
+		if p.reuse.Conns != nil {
+			say(t.reuse(), p.reuse)
+		} else {
+			say(t.reuse(), p.requests)
+		}
 	}
-	say(t.crossed())
-	say(t.probed())
-	say(t.unprobed())
-	say(t.windowProbed())
-	say(t.idledOut())
-	for _, death := range t.tally.deaths.first {
-		say(death)
+	say(t.crossed(), p.lost)
+	say(t.probed(), p.answered)
+	say(t.unprobed(), t.quietest())
+	say(t.windowProbed(), p.window)
+	say(t.idledOut(), p.idledOut)
+	for i, death := range t.tally.deaths.first {
+		say(death, t.tally.deaths.proofs[i])
 	}
 	if more := t.tally.deaths.n - maxDeaths; more > 0 {
-		say(Count(more, "more connection") + " ended like that: each has its record.")
+		say(Count(more, "more connection")+" ended like that: each has its record.", Proof{})
 	}
-	say(t.evicted())
+	say(t.evicted(), Proof{})
 	if t.planned != (planned{}) {
-		say(t.asPlanned())
+		say(t.asPlanned(), p.probes)
 	} else if len(v) < maxVerdicts {
-		say(t.late())
+		say(t.late(), p.probes)
 	}
 	if len(v) < maxVerdicts {
-		say(t.unread())
+		say(t.unread(), t.tally.opaque.proof())
 	}
 	// What contradicts the timeline weighs more than what it says.
 	if n := t.sum.KernelProbes; n != nil && *n != t.seen[tcpka.Probe] {
 		v = v[:min(len(v), maxVerdicts-1)]
+		proven = proven[:len(v)]
 	}
 	if len(v) < maxVerdicts {
-		say(t.kernelCount())
+		say(t.kernelCount(), p.probes)
 	}
-	return v
+	return v, proven
 }
 
 // maxVerdicts is how many sentences a reader takes in.
@@ -209,6 +221,14 @@ func (t *Tracker) unprobed() string {
 	}
 	return fmt.Sprintf("No probe was sent: the kernel waits for %s of quiet (keepidle), and no connection was quiet for longer than %s.",
 		times.Clock(time.Duration(idle)), Brief(longest))
+}
+
+// quietest is the connection that was quiet for longest.
+func (t *Tracker) quietest() (p Proof) {
+	if id := t.tally.longestIdleOf; id > 0 {
+		p.conn(id)
+	}
+	return p
 }
 
 // windowProbed speaks of what looks like keepalive, and is not.

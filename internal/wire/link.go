@@ -40,6 +40,19 @@ func (l Link) String() string {
 	return "link type " + strconv.Itoa(int(l))
 }
 
+// LinkNamed is the link type that [Link.String] calls so.
+func LinkNamed(name string) (Link, bool) {
+	if name == Raw.String() { // two numbers have it
+		return Raw, true
+	}
+	for l, known := range linkNames {
+		if known == name {
+			return l, true
+		}
+	}
+	return 0, false
+}
+
 // EtherTypes (IEEE 802).
 const (
 	etherIPv4  = 0x0800
