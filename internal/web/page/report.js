@@ -1,0 +1,236 @@
+"use strict";
+// The report: reads the records that stand in the page, and puts everything in its
+// place.
+(function (kax) {
+  document.addEventListener("DOMContentLoaded", () => {
+    const h = kax.element, by = (id) => document.getElementById(id);
+    const data = by("records"), fields = by("fields");
+    const { records, cut } = kax.recordsIn(data ? data.textContent : "[]");
+    const model = new kax.Model();
+    for (const record of records) model.add(record);
+    model.finish();
+
+    const notice = (text) => {
+      by("notice").textContent = text;
+      by("notice").hidden = false;
+    };
+    if (cut || !model.summary) notice("The run was cut off: this shows what there was until then.");
+    else if (!model.events.length) notice("Nothing happened that could be shown.");
+
+    head(model);
+    settings(model);
+
+    let table = {};
+    try {
+      table = JSON.parse(fields.textContent);
+    } catch { /* cut off */ }
+    const details = new kax.Details(by("details"), model, table);
+    const timeline = new kax.Timeline(
+      { box: by("timeline"), scroll: by("scroll"), canvas: by("canvas"), spacer: by("spacer") }, model, {
+        hover(i) {
+          details.show(i >= 0 ? i : timeline.selected);
+          tip(i);
+        },
+        select(i, open) {
+          details.show(i);
+          tip(-1);
+          if (i >= 0) by("said").textContent = `#${model.events[i].conn} ${model.events[i].lane.toUpperCase()}: ${kax.title(model.events[i])}, at ${kax.moment(model.events[i].at)}`;
+          if (open) {
+            by("details").focus();
+            by("details").scrollIntoView({ block: "nearest" });
+          }
+        },
+        fold,
+      });
+    kax.page = { model, timeline, details };
+
+    function tip(i) {
+      const box = by("tip");
+      box.hidden = i < 0;
+      if (i < 0) return;
+      const e = model.events[i], p = timeline.place(i);
+      box.replaceChildren(h("strong", {}, kax.title(e)), h("span", {}, `#${e.conn}, ${kax.from(e)}, ${kax.moment(e.at)}`));
+      box.style.left = Math.max(4, Math.min(p.x + 12, timeline.width - box.offsetWidth - 4)) + "px";
+      box.style.top = (p.y + 16 + box.offsetHeight > timeline.height ? p.y - 16 - box.offsetHeight : p.y + 16) + "px";
+    }
+    function fold() {
+      timeline.fold(!timeline.folded);
+      by("fold").setAttribute("aria-pressed", timeline.folded);
+    }
+    const show = (i) => {
+      timeline.select(i, false);
+      by("timeline").focus({ preventScroll: true });
+      by("timeline").scrollIntoView({ block: "nearest" });
+    };
+
+    by("fold").addEventListener("click", fold);
+    by("zoom-in").addEventListener("click", () => timeline.zoom(1.6, timeline.middle()));
+    by("zoom-out").addEventListener("click", () => timeline.zoom(1 / 1.6, timeline.middle()));
+    by("fit").addEventListener("click", () => timeline.fit());
+    by("details").addEventListener("keydown", (ev) => {
+      if (ev.key === "Escape") by("timeline").focus();
+    });
+
+    verdicts(model);
+    legend(model);
+    kax.connections(by("conns"), model, show);
+    const events = new kax.Events(by("events"), by("pages"), model, show);
+
+    // A verdict's link is an address, so that it can be passed on.
+    const follow = () => {
+      const n = /^#proof-(\d+)$/.exec(location.hash);
+      const proof = n && model.summary && (model.summary.proofs || [])[n[1] - 1];
+      if (!proof) return;
+      timeline.measure();
+      timeline.prove(model.proof(proof));
+      by("timeline").scrollIntoView({ block: "center" });
+      by("timeline").focus({ preventScroll: true });
+    };
+    addEventListener("hashchange", follow);
+    by("verdicts").addEventListener("click", (ev) => { // also when the address is the same
+      if (ev.target.hash === location.hash) follow();
+    });
+    follow();
+
+    themes(() => {
+      timeline.ink = null;
+      timeline.draw();
+      legend(model);
+      details.shown = undefined;
+      details.show(timeline.selected);
+    });
+    printing(timeline, events);
+  });
+
+  const h = (...args) => kax.element(...args);
+  const by = (id) => document.getElementById(id);
+
+  function head(model) {
+    const header = model.header || { command: "", settings: {}, version: "" }, s = model.summary;
+    const title = "kax " + header.command;
+    document.title = title + (header.settings && header.settings.file ? ": " + header.settings.file : "");
+    by("title").textContent = title;
+    const parts = [source(header)];
+    if (header.started) parts.push("begun " + header.started.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"));
+    if (s) {
+      parts.push([kax.count(s.connections, "connection"), `${kax.count(s.requests, "request")} (${s.reused} reused)`,
+        `${kax.count((s.events || {}).probe || 0, "probe")}, ${s.answered} answered`, s.packets ? kax.count(s.packets, "packet") : ""].filter(Boolean).join(", "));
+      if (s.dropped) parts.push(kax.count(s.dropped, "packet") + " not captured for want of room");
+      if (s.kernel_probes !== undefined) parts.push(`the kernel counted ${kax.count(s.kernel_probes, "probe")}`);
+    }
+    by("source").replaceChildren(...parts.filter(Boolean).flatMap((text, i) => (i ? [" · ", text] : [text])));
+    by("footer").textContent = `Written by kax ${header.version}. TCP keepalive asks whether the peer is still there; HTTP keep-alive, whether this connection may carry another request.`;
+  }
+
+  function source(header) {
+    const s = header.settings || {};
+    switch (header.source) {
+      case "file": return "from " + s.file;
+      case "af_packet": return "live packets" + (s.interface ? " on " + s.interface : s.netns ? " of a network namespace of its own" : "");
+      case "userns": return "live packets of a user and network namespace of its own";
+      case "pipe": return "packets of another program";
+      case "counters": return "no packets: inferred from the kernel's counters, so handshakes and ACKs are not to be seen";
+      default: return header.source || "";
+    }
+  }
+
+  function settings(model) {
+    const s = (model.header || {}).settings || {}, out = [];
+    const options = [["keepalive", (v) => (v ? "on" : "off")], ["keepidle", time], ["keepintvl", time], ["keepcnt", (v) => v || "–"], ["user_timeout", time]];
+    function time(v) { return v ? kax.clock(v) : "–"; }
+    const ends = [["client", s.client_tcp], ["server", s.server_tcp]].filter(([, k]) => k);
+    if (ends.length) {
+      const heads = ["TCP"], rows = options.map(([name]) => [name]);
+      for (const [end, k] of ends) {
+        heads.push(end + " asked", "in force");
+        options.forEach(([name, form], i) => {
+          const off = name !== "keepalive";
+          rows[i].push(off && !k.asked.keepalive ? "–" : String(form(k.asked[name])), off && !k.effective.keepalive ? "–" : String(form(k.effective[name])));
+        });
+      }
+      out.push(kax.table("TCP keepalive, asked and as the kernel reads it back", heads, rows));
+    }
+    const facts = [];
+    const add = (name, value) => { if (value) facts.push([name, value]); };
+    add("server", s.server);
+    add("file", s.file);
+    add("interface", s.interface);
+    if (s.pause) {
+      add("idle timeout of the server", s.idle_timeout && kax.clock(s.idle_timeout));
+      add("client pauses", s.pause.map(kax.clock).join(", ") || "0s");
+      add("client reuses connections", s.reuse ? "yes" : "no");
+      add("/close ends with", s.close_with && s.close_with.toUpperCase());
+      add("requests", s.requests && s.requests + (s.concurrency > 1 ? `, ${s.concurrency} at a time` : ""));
+    }
+    for (const p of model.plans.slice(0, 1)) {
+      if (p.first) add("planned: first probe after", range(p.first));
+      if (p.every) add("planned: from probe to probe", range(p.every));
+      if (p.death) add("planned: peer given up after", range(p.death));
+    }
+    function range(w) { return w.earliest === w.latest ? kax.clock(w.earliest) : kax.clock(w.earliest) + " to " + kax.clock(w.latest); }
+    if (facts.length) out.push(h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])));
+    if (!out.length) out.push(h("p", { class: "hint" }, "None are known: the packets are those of others."));
+    by("settings").replaceChildren(...out.map((el) => (el.tagName === "TABLE" ? h("div", { class: "wide" }, el) : el)));
+  }
+
+  function verdicts(model) {
+    const s = model.summary || {}, proofs = s.proofs || [];
+    by("verdicts").replaceChildren(...(s.verdicts || []).map((text, i) => {
+      const n = proofs[i] ? model.proof(proofs[i]).length : 0;
+      return h("li", {}, text, n ? " " : "", n ? h("a", { href: "#proof-" + (i + 1), class: "proof", "aria-label": `Show what proves this: ${kax.count(n, "event")}` }, "show" ) : "");
+    }));
+    if (!(s.verdicts || []).length) by("verdicts").replaceWith(h("p", { class: "hint" }, "Nothing to say of it."));
+  }
+
+  // legend has the kinds that occur.
+  function legend(model) {
+    const seen = new Set(model.events.map((e) => (e.kind === "request" && e.reused ? "reused" : e.kind === "response" && e.status >= 400 ? "failed" : e.kind)));
+    const items = [];
+    for (const [lane, kinds] of kax.legend) {
+      const of = kinds.filter((k) => seen.has(k.reused ? "reused" : k.status ? "failed" : k.kind));
+      if (!of.length) continue;
+      items.push(h("li", { class: "lane " + lane }, lane.toUpperCase()));
+      for (const k of of) items.push(h("li", {}, kax.glyph({ side: k.kind === "response" || k.kind.includes("answer") || k.kind === "syn-ack" ? "server" : "client", lane, ...k }, 20), k.name || kax.names[k.kind]));
+    }
+    if (seen.has("reused")) items.push(h("li", {}, h("span", { class: "bridge" }), "the same connection, used again"));
+    items.push(h("li", {}, h("span", { class: "idle" }), "idle"));
+    items.push(h("li", { class: "rule" }, "above a lane's line: sent by the client; below: by the server"));
+    by("legend").replaceChildren(...items);
+  }
+
+  // themes turns the theme from the system's to light to dark.
+  function themes(changed) {
+    const names = ["system", "light", "dark"];
+    let now = 0;
+    by("theme").addEventListener("click", () => {
+      now = (now + 1) % names.length;
+      if (now) document.documentElement.dataset.theme = names[now];
+      else delete document.documentElement.dataset.theme;
+      by("theme").textContent = "Theme: " + names[now];
+      changed();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  }
+
+  // printing draws everything once more, on white and finer, and as many rows of the
+  // table as somebody may want on paper.
+  function printing(timeline, events) {
+    const most = 1000;
+    let before = null;
+    addEventListener("beforeprint", () => {
+      before = { from: timeline.from, to: timeline.to, ratio: timeline.ratio, page: events.page };
+      document.documentElement.classList.add("printing");
+      timeline.ink = null;
+      timeline.ratio = 3;
+      timeline.paint();
+      events.fill(0, Math.min(most, events.order.length));
+    });
+    addEventListener("afterprint", () => {
+      document.documentElement.classList.remove("printing");
+      timeline.ink = null;
+      timeline.ratio = before && before.ratio;
+      events.turn(before ? before.page : 0);
+      timeline.draw();
+    });
+  }
+})((window.kax = window.kax || {}));
