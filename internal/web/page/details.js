@@ -9,7 +9,7 @@
       else if (key.startsWith("on")) el.addEventListener(key.slice(2), value);
       else if (value !== undefined && value !== false) el.setAttribute(key, value === true ? "" : value);
     }
-    for (const child of children.flat()) if (child !== undefined && child !== null && child !== "") el.append(child);
+    for (const child of children.flat(Infinity)) if (child !== undefined && child !== null && child !== "") el.append(child);
     return el;
   };
   const h = kax.element;

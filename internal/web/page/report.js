@@ -185,17 +185,19 @@
   // legend has the kinds that occur.
   function legend(model) {
     const seen = new Set(model.events.map((e) => (e.kind === "request" && e.reused ? "reused" : e.kind === "response" && e.status >= 400 ? "failed" : e.kind)));
-    const items = [];
+    const lists = [];
     for (const [lane, kinds] of kax.legend) {
       const of = kinds.filter((k) => seen.has(k.reused ? "reused" : k.status ? "failed" : k.kind));
       if (!of.length) continue;
-      items.push(h("li", { class: "lane " + lane }, lane.toUpperCase()));
+      const items = [h("li", { class: "lane " + lane }, lane.toUpperCase())];
       for (const k of of) items.push(h("li", {}, kax.glyph({ side: k.kind === "response" || k.kind.includes("answer") || k.kind === "syn-ack" ? "server" : "client", lane, ...k }, 20), k.name || kax.names[k.kind]));
+      if (lane === "http") {
+        if (seen.has("reused")) items.push(h("li", {}, h("span", { class: "kept" }), "kept, and reused"));
+        items.push(h("li", {}, h("span", { class: "idle" }), "idle, and not used again"));
+      }
+      lists.push(h("ul", { "aria-label": lane.toUpperCase() }, items));
     }
-    if (seen.has("reused")) items.push(h("li", {}, h("span", { class: "bridge" }), "the same connection, used again"));
-    items.push(h("li", {}, h("span", { class: "idle" }), "idle"));
-    items.push(h("li", { class: "rule" }, "above a lane's line: sent by the client; below: by the server"));
-    by("legend").replaceChildren(...items);
+    by("legend").replaceChildren(...lists, h("p", {}, "Above a lane's line: sent by the client; below: by the server. Where marks would lie on one another, bars say how many there are: zoom in."));
   }
 
   // themes turns the theme from the system's to light to dark.

@@ -3,7 +3,7 @@
 // time. It draws what is in sight and no more; where marks would lie on one another
 // it draws how many there are, and the one that says most.
 (function (kax) {
-  const ROW = 116, TCP = 36, HTTP = 88, OFF = 11; // a row, its lanes' lines, and how far from these marks stand
+  const ROW = 104, TCP = 32, HTTP = 78, OFF = 11; // a row, its lanes' lines, and how far from these marks stand
   const RULER = 42, MARK = 6, BIN = 9, REACH = 12;
   const Y = [TCP - OFF, TCP + OFF, HTTP - OFF, HTTP + OFF];
 
@@ -226,12 +226,12 @@
       }
       const room = g - 62;
       this.text("#" + row.id, 10, y + 20, ink.ink, 15, "600");
-      this.text(this.fitting(row.client, room, 11), 10, y + 42, ink.soft, 11);
-      this.text(this.fitting("→ " + row.server, room, 11), 10, y + 57, ink.soft, 11);
+      this.text(this.fitting(row.client, room, 11), 10, y + 39, ink.soft, 11);
+      this.text(this.fitting("→ " + row.server, room, 11), 10, y + 54, ink.soft, 11);
       if (row.conn) {
         const k = row.conn;
-        this.text(this.fitting(k.requests ? kax.count(k.requests, "request") : k.protocol || "no request", room, 11), 10, y + 78, ink.http, 11);
-        this.text(this.fitting(k.reused ? k.reused + " reused" : "", room, 11), 10, y + 92, ink.http, 11);
+        this.text(this.fitting(k.requests ? kax.count(k.requests, "request") : k.protocol || "no request", room, 11), 10, y + 72, ink.http, 11);
+        this.text(this.fitting(k.reused ? k.reused + " reused" : "", room, 11), 10, y + 87, ink.http, 11);
         if (k.probes) this.text(this.fitting(kax.count(k.probes, "probe"), room, 11), 60, y + 20, ink.tcp, 11);
       }
       this.text("TCP", g - 12, y + TCP, ink.tcp, 11, "700", "right");
@@ -261,25 +261,17 @@
           continue;
         }
         const idle = this.model.at[s.to] - this.model.at[s.from];
-        if (s.kind === "reuse") {
-          // The same connection serves again: a bridge over the gap.
-          c.strokeStyle = ink.http;
-          c.lineWidth = 2;
-          c.beginPath();
-          const rise = Math.min(12, (x1 - x0) / 2), r0 = x0 + 2, r1 = x1 - 2;
-          c.moveTo(r0, y + HTTP);
-          c.bezierCurveTo(r0 + rise * 0.3, y + HTTP - rise, r0 + rise * 0.6, y + HTTP - rise, r0 + rise, y + HTTP - rise);
-          c.lineTo(Math.max(r1 - rise, r0 + rise), y + HTTP - rise);
-          c.bezierCurveTo(r1 - rise * 0.6, y + HTTP - rise, r1 - rise * 0.3, y + HTTP - rise, r1, y + HTTP);
-          c.stroke();
+        if (s.kind === "reuse") { // the connection is kept: a pipe
+          this.line(a, y + HTTP - 2, b, y + HTTP - 2, ink.http, 1.5);
+          this.line(a, y + HTTP + 2, b, y + HTTP + 2, ink.http, 1.5);
         } else {
           this.line(a, y + HTTP, b, y + HTTP, ink.http, 1.5, [1.5, 4]);
         }
         const label = (s.kind === "reuse" ? "reused after " : "idle ") + kax.brief(idle);
         const brief = kax.brief(idle);
-        const room = b - a - 26;
+        const room = b - a - 52; // beside the status of the response
         const shown = this.wide(label, 10.5) <= room ? label : this.wide(brief, 10.5) <= room ? brief : "";
-        if (shown) this.text(shown, (a + b) / 2, y + HTTP + (s.kind === "reuse" ? 0 : 10), ink.http, 10.5, "", "center");
+        if (shown) this.text(shown, (a + b) / 2 + 14, y + HTTP + 12, ink.http, 10.5, "", "center");
       }
     }
 
@@ -440,10 +432,9 @@
       let began = Math.max(0, this.from);
       const stretch = (u0, u1) => { // between two breaks: as events are there
         const x0 = this.x(u0), x1 = this.x(u1), t0 = this.axis.toT(u0);
-        const span = this.axis.toT(u1) - t0, step = Math.max(span / Math.max((x1 - x0) / 80, 1), 1e-6);
         if (drawn++ > 400) return;
         this.line(x0, base - 6, x0, base, ink.soft);
-        place(kax.label(t0, step > 0.5 ? 0.01 : Math.min(step, 1e-3)), x0, ink.ink, "");
+        place(kax.label(t0, t0 < 1 ? 1e-4 : 1e-3), x0, ink.ink, "");
         if (x1 - x0 > 160) {
           for (let x = x0 + 90; x < Math.min(x1 - 40, this.width); x += 90) {
             if (x < this.gutter) continue;
