@@ -27,7 +27,7 @@ type taken struct {
 
 // maxTaken bounds what a report holds, in memory and in the file: the fields of a
 // packet take about 1 KiB there.
-const maxTaken = 20_000
+const maxTaken = 10_000
 
 func (f *fields) take(e *timeline.Event) {
 	link, ok := wire.LinkNamed(e.Link)
@@ -38,7 +38,7 @@ func (f *fields) take(e *timeline.Event) {
 		f.left++
 		return
 	}
-	data := slices.Clone(e.Bytes[:min(len(e.Bytes), maxFrame)])
+	data := slices.Clone(e.Bytes[:min(len(e.Bytes), maxTakenApart)])
 	around := f.pass.Next(dissect.Frame{Link: link, Data: data, Length: e.Frame.Length, Time: f.started.Add(e.At.Duration())})
 	around.Number, around.Verdict = e.Packet, dissect.Verdict(e)
 	around.Time = time.Time{} // and what was captured between those on the timeline is not known here

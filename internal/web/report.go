@@ -50,9 +50,12 @@ func (r *Report) Is(other os.FileInfo) bool {
 	return err == nil && os.SameFile(own, other)
 }
 
-// maxFrame is how many bytes of a frame are kept: headers, and nearly all HTTP
-// heads.
-const maxFrame = 3584
+// Bounds of what is kept of a frame. What is taken apart has nearly all HTTP heads;
+// what the report shows byte by byte, and may have a hundred thousand of, is less.
+const (
+	maxTakenApart = 3584
+	maxShown      = 512
+)
 
 // Record writes r.
 func (r *Report) Record(rec timeline.Record) error {
@@ -65,9 +68,9 @@ func (r *Report) Record(rec timeline.Record) error {
 	}
 	if e := rec.Event; e != nil && e.Frame != nil {
 		r.fields.take(e)
-		if len(e.Bytes) > maxFrame {
+		if len(e.Bytes) > maxShown {
 			cut, frame := *e, *e.Frame
-			frame.Bytes = frame.Bytes[:maxFrame]
+			frame.Bytes = frame.Bytes[:maxShown]
 			cut.Frame, rec.Event = &frame, &cut
 		}
 	} else if rec.Header != nil {

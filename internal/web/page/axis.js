@@ -1,7 +1,7 @@
 "use strict";
 // Time to a place on the axis, in units that a view stretches to pixels. To scale a
-// unit is a second. Folded, a gap between two moments is as wide as its logarithm,
-// so that 2 hours and 2 ms both leave room for what happens around them.
+// unit is a second. Folded, a gap between two moments is as wide as the root of its
+// logarithm, so that 2 hours and 2 ms both leave room for what happens around them.
 (function (kax) {
   // SHORTEST is the gap, in seconds, below which widths are to scale.
   const SHORTEST = 20e-6;
@@ -19,7 +19,7 @@
       for (let i = 1; i < t.length; i++) {
         const gap = t[i] - t[i - 1];
         gaps.push(gap);
-        u.push(u[i - 1] + (folded ? Math.log1p(gap / SHORTEST) : gap));
+        u.push(u[i - 1] + (folded ? Math.sqrt(Math.log1p(gap / SHORTEST)) : gap));
       }
       this.t = Float64Array.from(t);
       this.u = Float64Array.from(u);

@@ -137,36 +137,26 @@
   }
 
   // Hex dumps bytes, and marks some of them.
-  const SHOWN = 512;
   class Hex {
     constructor(bytes) {
       this.box = h("pre", { class: "hex", tabindex: 0, "aria-label": "Bytes of the packet" });
-      this.bytes = bytes;
-      this.fill(Math.min(bytes.length, SHOWN));
-    }
-    fill(n) {
       this.cells = [];
-      const out = [];
-      for (let at = 0; at < n; at += 16) {
-        out.push(h("span", { class: "offset" }, at.toString(16).padStart(4, "0") + "  "));
+      for (let at = 0; at < bytes.length; at += 16) {
         const chars = [];
+        this.box.append(h("span", { class: "offset" }, at.toString(16).padStart(4, "0") + "  "));
         for (let i = at; i < at + 16; i++) {
-          if (i >= n) {
-            out.push("   ");
+          if (i >= bytes.length) {
+            this.box.append(i % 8 === 7 ? "    " : "   ");
             continue;
           }
-          const b = this.bytes[i];
+          const b = bytes[i];
           const hex = h("span", {}, b.toString(16).padStart(2, "0")), char = h("span", {}, b > 31 && b < 127 ? String.fromCharCode(b) : "·");
           this.cells.push([hex, char]);
-          out.push(hex, i % 8 === 7 ? "  " : " ");
+          this.box.append(hex, i % 8 === 7 ? "  " : " ");
           chars.push(char);
         }
-        out.push(...chars, "\n");
+        this.box.append(...chars, "\n");
       }
-      if (n < this.bytes.length) {
-        out.push(h("button", { type: "button", onclick: () => this.fill(this.bytes.length) }, `all ${this.bytes.length} bytes`));
-      }
-      this.box.replaceChildren(...out);
     }
     mark(offset, length) {
       this.cells.forEach((pair, i) => {

@@ -69,7 +69,20 @@
     finish() {
       const n = this.events.length;
       this.at = new Float64Array(n);
-      for (let i = 0; i < n; i++) this.at[i] = this.events[i].at;
+      this.code = new Uint8Array(n); // of its kind, in this.kinds
+      this.kinds = [];
+      this.ranks = [];
+      const codes = new Map();
+      for (let i = 0; i < n; i++) {
+        const { at, kind } = this.events[i];
+        if (!codes.has(kind)) {
+          codes.set(kind, this.kinds.length);
+          this.kinds.push(kind);
+          this.ranks.push(kax.kind(kind).rank);
+        }
+        this.at[i] = at;
+        this.code[i] = codes.get(kind);
+      }
       this.rows.sort((a, b) => a.id - b.id);
       for (const row of this.rows) {
         row.events = Int32Array.from(row.events);

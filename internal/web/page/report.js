@@ -93,8 +93,7 @@
     follow();
 
     themes(() => {
-      timeline.ink = null;
-      timeline.draw();
+      timeline.restyle();
       legend(model);
       details.shown = undefined;
       details.show(timeline.selected);
@@ -229,10 +228,9 @@
     });
     addEventListener("afterprint", () => {
       document.documentElement.classList.remove("printing");
-      timeline.ink = null;
       timeline.ratio = before && before.ratio;
       events.turn(before ? before.page : 0);
-      timeline.draw();
+      timeline.restyle();
     });
   }
 })((window.kax = window.kax || {}));

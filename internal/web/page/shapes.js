@@ -44,6 +44,27 @@
     c.restore();
   };
 
+  // Sprites keep marks that have been drawn once: a picture of a frame has thousands.
+  kax.Sprites = class {
+    constructor(ratio, paper) {
+      Object.assign(this, { ratio, paper, known: new Map() });
+    }
+    draw(c, e, x, y, size, ink) {
+      const key = `${e.kind} ${e.side === "server"} ${!!e.reused} ${e.status >= 400} ${size} ${ink}`, r = size + 4;
+      let sprite = this.known.get(key);
+      if (!sprite) {
+        sprite = document.createElement("canvas");
+        sprite.width = sprite.height = Math.ceil(2 * r * this.ratio);
+        const of = sprite.getContext("2d");
+        of.scale(this.ratio, this.ratio);
+        kax.mark(of, e, r, r, size, ink, this.paper);
+        this.known.set(key, sprite);
+      }
+      const width = sprite.width / this.ratio;
+      c.drawImage(sprite, x - r, y - r, width, width);
+    }
+  };
+
   // legend is what stands in the legend: an event like those it explains.
   kax.legend = [
     ["tcp", [{ kind: "syn" }, { kind: "syn-ack" }, { kind: "established" }, { kind: "data" }, { kind: "ack" }, { kind: "probe" },

@@ -24,10 +24,10 @@
 
     // axes lays the time out, and shows all of it.
     axes() {
-      const m = this.model, times = [];
-      for (const at of m.at) times.push(at);
-      for (const s of m.steps) times.push(s.at);
-      times.sort((a, b) => a - b);
+      const m = this.model, times = new Float64Array(m.at.length + m.steps.length);
+      times.set(m.at);
+      times.set(m.steps.map((s) => s.at), m.at.length);
+      times.sort();
       this.axis = new kax.Axis(times, this.folded);
       this.u = Float64Array.from(m.at, (at) => this.axis.toU(at));
       this.fit();
@@ -98,12 +98,20 @@
       this.spacer.style.height = Math.max(0, RULER + this.model.rows.length * ROW + 6 - height) + "px";
     }
 
+    // restyle is for when colours have changed.
+    restyle() {
+      this.ink = null;
+      this.draw();
+    }
+
     // colors are those of the style sheet.
-    colors() {
+    colors(ratio) {
       const css = getComputedStyle(this.box), color = (name) => css.getPropertyValue("--" + name).trim();
       this.ink = {};
       for (const name of ["paper", "band", "ink", "soft", "faint", "line", "tcp", "tcp-soft", "http", "http-soft", "alarm", "mark", "shade"]) this.ink[name] = color(name);
       this.font = css.fontFamily;
+      this.sprites = new kax.Sprites(ratio, this.ink.paper);
+      this.widths = new Map();
     }
 
     paint() {
@@ -111,9 +119,10 @@
       this.measure();
       const ratio = this.ratio || devicePixelRatio || 1;
       this.size(this.width, this.height, ratio);
-      if (!this.ink) this.colors();
+      if (!this.ink || this.sprites.ratio !== ratio) this.colors(ratio);
       const c = this.c, ink = this.ink, top = this.scroll.scrollTop;
-      this.drawn = { exact: {}, dense: {}, marks: 0 };
+      this.exact = new Uint32Array(this.model.kinds.length); // marks, by kind
+      this.hidden = new Uint32Array(this.model.kinds.length); // events behind a bar
       c.setTransform(ratio, 0, 0, ratio, 0, 0);
       c.fillStyle = ink.paper;
       c.fillRect(0, 0, this.width, this.height);
@@ -139,8 +148,15 @@
       c.fillText(text, x, y);
     }
     wide(text, size = 11, weight = "") {
-      this.c.font = `${weight} ${size}px ${this.font}`;
-      return this.c.measureText(text).width;
+      const key = weight + size + text;
+      let width = this.widths.get(key);
+      if (width === undefined) {
+        if (this.widths.size > 5000) this.widths.clear();
+        this.c.font = `${weight} ${size}px ${this.font}`;
+        width = this.c.measureText(text).width;
+        this.widths.set(key, width);
+      }
+      return width;
     }
     // fitting cuts a text to a width.
     fitting(text, width, size, weight) {
@@ -162,7 +178,8 @@
       c.setLineDash([]);
     }
 
-    // inSight calls f with the breaks that can be seen, their ends in pixels.
+    // inSight calls f with the breaks that can be seen, their ends in pixels, unless
+    // there are too many to tell apart.
     inSight(f) {
       const breaks = this.axis.breaks;
       let lo = 0, hi = breaks.length;
@@ -171,7 +188,9 @@
         if (breaks[mid].u1 < this.from) lo = mid + 1;
         else hi = mid;
       }
+      if (lo + this.plot / 4 < breaks.length && breaks[lo + Math.floor(this.plot / 4)].u0 <= this.to) return false;
       for (; lo < breaks.length && breaks[lo].u0 <= this.to; lo++) f(breaks[lo], this.x(breaks[lo].u0), this.x(breaks[lo].u1));
+      return true;
     }
 
     background(first, last, top) {
@@ -182,9 +201,8 @@
         if (r % 2) c.fillRect(0, y, this.width, ROW);
       }
       // Folded time is hatched where there is room to see it.
-      let drawn = 0;
       this.inSight((b, x0, x1) => {
-        if (x1 - x0 < 14 || drawn++ > 200) return;
+        if (x1 - x0 < 14) return;
         c.fillStyle = ink.shade;
         const a = Math.max(x0 + 5, this.gutter), e = Math.min(x1 - 5, this.width);
         if (e > a) c.fillRect(a, RULER, e - a, bottom - RULER);
@@ -344,7 +362,7 @@
         c.arc(x, y, MARK + 6, 0, 7);
         c.fill();
       }
-      kax.mark(c, e, x, y, MARK, this.inkOf(e), ink.paper);
+      this.sprites.draw(c, e, x, y, MARK, this.inkOf(e));
       if (i === this.selected || i === this.hovered) {
         c.strokeStyle = ink.ink;
         c.lineWidth = i === this.selected ? 2 : 1;
@@ -352,25 +370,26 @@
         c.arc(x, y, MARK + 4.5, 0, 7);
         c.stroke();
       }
-      this.drawn.marks++;
-      this.drawn.exact[e.kind] = (this.drawn.exact[e.kind] || 0) + 1;
+      this.exact[this.model.code[i]]++;
     }
 
     // dense draws how many there are, and the one that says most.
     dense(events, k, next, x, y, g) {
       const m = this.model, c = this.c, n = next - k;
-      let best = events[k];
+      let best = events[k], most = -1;
       for (let j = k; j < next; j++) {
-        const i = events[j], kind = m.events[i].kind;
-        this.drawn.dense[kind] = (this.drawn.dense[kind] || 0) + 1;
-        if (i === this.selected) best = i;
-        else if (best !== this.selected && kax.kind(kind).rank > kax.kind(m.events[best].kind).rank) best = i;
+        const i = events[j], rank = i === this.selected ? 99 : m.ranks[m.code[i]];
+        this.hidden[m.code[i]]++;
+        if (rank > most) {
+          most = rank;
+          best = i;
+        }
       }
       const high = Math.min(14, 4 + Math.log2(n) * 1.6), below = g % 2;
       c.fillStyle = g < 2 ? this.ink["tcp-soft"] : this.ink["http-soft"];
       c.fillRect(x - 1, below ? y - OFF + 2 : y + OFF - 2 - high - 4, BIN - 1, high + 4);
       const e = m.events[best];
-      if (kax.kind(e.kind).rank >= 5 || best === this.selected) {
+      if (most >= 5) {
         if (best === this.selected || this.proven.has(best)) {
           c.strokeStyle = this.ink.ink;
           c.lineWidth = 2;
@@ -378,8 +397,7 @@
           c.arc(x + BIN / 2 - 1, y, MARK + 4, 0, 7);
           c.stroke();
         }
-        kax.mark(c, e, x + BIN / 2 - 1, y, MARK * 0.75, this.inkOf(e), this.ink.paper);
-        this.drawn.marks++;
+        this.sprites.draw(c, e, x + BIN / 2 - 1, y, MARK * 0.75, this.inkOf(e));
       }
     }
 
@@ -421,7 +439,7 @@
     // foldedTicks names the moments after breaks, and what the breaks leave out.
     foldedTicks(base) {
       const ink = this.ink;
-      let free = this.gutter - 4, drawn = 0;
+      let free = this.gutter - 4;
       const place = (text, x, color, style) => {
         const w = this.wide(text, 10.5, style);
         if (x - w / 2 < free || x + w / 2 > this.width) return false;
@@ -432,7 +450,6 @@
       let began = Math.max(0, this.from);
       const stretch = (u0, u1) => { // between two breaks: as events are there
         const x0 = this.x(u0), x1 = this.x(u1), t0 = this.axis.toT(u0);
-        if (drawn++ > 400) return;
         this.line(x0, base - 6, x0, base, ink.soft);
         place(kax.label(t0, t0 < 1 ? 1e-4 : 1e-3), x0, ink.ink, "");
         if (x1 - x0 > 160) {
@@ -443,13 +460,21 @@
           }
         }
       };
-      this.inSight((b, x0, x1) => {
+      const told = this.inSight((b, x0, x1) => {
         if (b.u0 > began) stretch(began, b.u0);
         began = b.u1;
         if (x1 - x0 >= 8) this.zigzag((Math.max(x0, this.gutter) + Math.min(x1, this.width)) / 2, base);
         if (x1 - x0 > 50) place("⇢ " + kax.brief(b.t1 - b.t0), (x0 + x1) / 2, ink.faint, "italic");
       });
-      if (began < this.to) stretch(began, Math.min(this.to, this.axis.end));
+      if (told) {
+        if (began < this.to) stretch(began, Math.min(this.to, this.axis.end));
+        return;
+      }
+      for (let x = this.gutter + 40; x < this.width; x += 90) {
+        const at = this.axis.toT(this.uAt(x));
+        this.line(x, base - 6, x, base, ink.soft);
+        place(kax.label(at, at < 1 ? 1e-4 : 1e-3), x, ink.ink, "");
+      }
     }
 
     zigzag(x, y) {
@@ -478,7 +503,7 @@
         const shown = this.fitting(s.name + ": " + s.text, next - x - 14, 11) || this.fitting(s.name, next - x - 10, 11);
         if (!shown) return;
         this.text(shown, x + 4, 9, this.ink.ink, 11);
-        this.line(x, 2, x, RULER, this.ink.soft, 1, [2, 4]);
+        this.line(x, 2, x, 17, this.ink.soft, 1, [2, 4]);
         free = x + this.wide(shown, 11) + 8;
       });
     }
