@@ -243,7 +243,8 @@ func (f *outputFlags) withFrames() bool { return f.frames || f.report != "" }
 // withEvents reports whether anybody wants to know of events.
 func (f *outputFlags) withEvents() bool { return !f.summary || f.report != "" }
 
-// sink keeps the first error of its views, and asks the run to stop.
+// sink keeps the first error of its views, and asks the run to stop. The others
+// still get what comes.
 type sink struct {
 	views []view.View
 	stop  func(error)
@@ -251,10 +252,15 @@ type sink struct {
 }
 
 func (s *sink) record(r timeline.Record) {
-	for _, v := range s.views {
-		if s.err == nil {
-			if s.err = v.Record(r); s.err != nil {
-				s.stop(s.err)
+	for i, v := range s.views {
+		if v == nil {
+			continue
+		}
+		if err := v.Record(r); err != nil {
+			s.views[i] = nil
+			if s.err == nil {
+				s.err = err
+				s.stop(err)
 			}
 		}
 	}

@@ -24,6 +24,7 @@
       this.show(-1);
     }
 
+    // show shows an event, or what there is to know without one.
     show(i) {
       if (i === this.shown) return;
       this.shown = i;
@@ -32,7 +33,11 @@
     }
 
     nothing() {
-      return h("p", { class: "hint" }, "Point at a mark, or focus the timeline and use the arrow keys: here is what the packet says, and its bytes.");
+      return h("div", { class: "hint" },
+        h("p", {}, "Each row is a connection, with two lanes."),
+        h("p", {}, h("b", { class: "tcp" }, "TCP"), " asks: is the peer there? The kernel probes an idle connection, and the kernel at the other end answers. No program takes part."),
+        h("p", {}, h("b", { class: "http" }, "HTTP"), " asks: may this connection carry another request? Client and server decide, message by message. Probes are none of its business."),
+        h("p", {}, "Point at a mark, or focus the timeline and use the arrow keys: then what the packet says stands here, with its bytes."));
     }
 
     event(i, open) {

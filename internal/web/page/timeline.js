@@ -50,7 +50,7 @@
       let width = Math.min(Math.max(to - from, least), most);
       let middle = (from + to) / 2;
       middle = Math.min(Math.max(middle, 0), end);
-      if (width >= end) middle = Math.min(Math.max(middle, end - width / 2 + end * 0.05), width / 2 - end * 0.05);
+      if (width >= end) middle = Math.min(Math.max(middle, end - width / 2), width / 2);
       this.from = middle - width / 2;
       this.to = middle + width / 2;
       this.draw();
@@ -451,7 +451,7 @@
       const stretch = (u0, u1) => { // between two breaks: as events are there
         const x0 = this.x(u0), x1 = this.x(u1), t0 = this.axis.toT(u0);
         this.line(x0, base - 6, x0, base, ink.soft);
-        place(kax.label(t0, t0 < 1 ? 1e-4 : 1e-3), x0, ink.ink, "");
+        place(kax.place(t0), x0, ink.ink, "");
         if (x1 - x0 > 160) {
           for (let x = x0 + 90; x < Math.min(x1 - 40, this.width); x += 90) {
             if (x < this.gutter) continue;
@@ -473,7 +473,7 @@
       for (let x = this.gutter + 40; x < this.width; x += 90) {
         const at = this.axis.toT(this.uAt(x));
         this.line(x, base - 6, x, base, ink.soft);
-        place(kax.label(at, at < 1 ? 1e-4 : 1e-3), x, ink.ink, "");
+        place(kax.place(at), x, ink.ink, "");
       }
     }
 
