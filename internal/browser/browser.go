@@ -57,7 +57,7 @@ func Open(t testing.TB) *Page {
 	home := t.TempDir()
 	cmd := exec.Command(chromium, "--headless", "--remote-debugging-pipe", "--user-data-dir="+home+"/profile",
 		"--no-sandbox", // which root cannot have, nor who may make no namespaces
-		"--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions", "about:blank")
+		"--no-first-run", "--log-level=3", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	cmd.ExtraFiles = []*os.File{toR, fromW} // 3 and 4, as the protocol has it
 	var log bytes.Buffer

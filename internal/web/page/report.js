@@ -178,7 +178,7 @@
       const n = proofs[i] ? model.proof(proofs[i]).length : 0;
       return h("li", {}, text, n ? " " : "", n ? h("a", { href: "#proof-" + (i + 1), class: "proof", "aria-label": `Show what proves this: ${kax.count(n, "event")}` }, "show" ) : "");
     }));
-    if (!(s.verdicts || []).length) by("verdicts").replaceWith(h("p", { class: "hint" }, "Nothing to say of it."));
+    if (!(s.verdicts || []).length) by("verdicts").append(h("li", { class: "none" }, "Nothing to say of it."));
   }
 
   // legend has the kinds that occur.
