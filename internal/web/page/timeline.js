@@ -3,8 +3,8 @@
 // time. It draws what is in sight and no more; where marks would lie on one another
 // it draws how many there are, and the one that says most.
 (function (kax) {
-  const ROW = 104, TCP = 32, HTTP = 78, OFF = 11; // a row, its lanes' lines, and how far from these marks stand
-  const RULER = 42, MARK = 6, BIN = 9, REACH = 12;
+  const TCP = 32, HTTP = 78, OFF = 11; // the lines of a row's lanes, and how far from these marks stand
+  const MARK = 6, BIN = 9, REACH = 12;
   const Y = [TCP - OFF, TCP + OFF, HTTP - OFF, HTTP + OFF];
 
   kax.Timeline = class {
@@ -17,6 +17,10 @@
       this.selected = this.hovered = -1;
       this.proven = new Set();
       this.folded = true;
+      // Without HTTP rows are lower, without steps the ruler.
+      this.http = model.events.some((e) => e.lane === "http");
+      this.high = this.http ? 104 : 64;
+      this.head = model.steps.length ? 58 : 42;
       this.pointers = new Map();
       this.axes();
       this.listen();
@@ -81,7 +85,7 @@
 
     measure() {
       this.width = this.box.clientWidth;
-      this.height = Math.min(RULER + this.model.rows.length * ROW + 6, Math.max(280, Math.round(innerHeight * 0.72)));
+      this.height = Math.min(this.head + this.model.rows.length * this.high + 6, Math.max(280, Math.round(innerHeight * 0.72)));
       this.gutter = this.width < 600 ? 62 : 178;
       this.plot = Math.max(this.width - this.gutter - 8, 50);
     }
@@ -95,7 +99,7 @@
         c.style.height = height + "px";
       }
       this.scroll.style.height = height + "px";
-      this.spacer.style.height = Math.max(0, RULER + this.model.rows.length * ROW + 6 - height) + "px";
+      this.spacer.style.height = Math.max(0, this.head + this.model.rows.length * this.high + 6 - height) + "px";
     }
 
     // restyle is for when colours have changed.
@@ -126,14 +130,14 @@
       c.setTransform(ratio, 0, 0, ratio, 0, 0);
       c.fillStyle = ink.paper;
       c.fillRect(0, 0, this.width, this.height);
-      const first = Math.max(0, Math.floor(top / ROW)), rows = this.model.rows;
-      const last = Math.min(rows.length, Math.ceil((top + this.height - RULER) / ROW) + 1);
+      const first = Math.max(0, Math.floor(top / this.high)), rows = this.model.rows;
+      const last = Math.min(rows.length, Math.ceil((top + this.height - this.head) / this.high) + 1);
       c.save();
       c.beginPath();
-      c.rect(0, RULER, this.width, this.height - RULER);
+      c.rect(0, this.head, this.width, this.height - this.head);
       c.clip();
       this.background(first, last, top);
-      for (let r = first; r < last; r++) this.row(rows[r], RULER + r * ROW - top);
+      for (let r = first; r < last; r++) this.row(rows[r], this.head + r * this.high - top);
       c.restore();
       this.ruler();
       this.took = performance.now() - began;
@@ -194,31 +198,31 @@
     }
 
     background(first, last, top) {
-      const c = this.c, ink = this.ink, bottom = RULER + last * ROW - top;
+      const c = this.c, ink = this.ink, bottom = this.head + last * this.high - top;
       for (let r = first; r < last; r++) {
-        const y = RULER + r * ROW - top;
+        const y = this.head + r * this.high - top;
         c.fillStyle = ink.band;
-        if (r % 2) c.fillRect(0, y, this.width, ROW);
+        if (r % 2) c.fillRect(0, y, this.width, this.high);
       }
       // Folded time is hatched where there is room to see it.
       this.inSight((b, x0, x1) => {
         if (x1 - x0 < 14) return;
         c.fillStyle = ink.shade;
         const a = Math.max(x0 + 5, this.gutter), e = Math.min(x1 - 5, this.width);
-        if (e > a) c.fillRect(a, RULER, e - a, bottom - RULER);
+        if (e > a) c.fillRect(a, this.head, e - a, bottom - this.head);
       });
       for (const s of this.model.steps) {
         const x = this.x(this.axis.toU(s.at));
-        if (x >= this.gutter && x <= this.width) this.line(x, RULER, x, bottom, ink.soft, 1, [2, 4]);
+        if (x >= this.gutter && x <= this.width) this.line(x, this.head, x, bottom, ink.soft, 1, [2, 4]);
       }
     }
 
     row(row, y) {
       const c = this.c, ink = this.ink;
-      this.line(0, y + ROW, this.width, y + ROW, ink.line);
+      this.line(0, y + this.high, this.width, y + this.high, ink.line);
       c.save();
       c.beginPath();
-      c.rect(this.gutter - 4, y, this.width - this.gutter + 4, ROW);
+      c.rect(this.gutter - 4, y, this.width - this.gutter + 4, this.high);
       c.clip();
       const x0 = this.x(this.axis.toU(row.opened)), x1 = this.x(this.axis.toU(row.ended));
       this.line(Math.max(x0, this.gutter - 4), y + TCP, Math.min(x1, this.width), y + TCP, ink["tcp-soft"], 3);
@@ -235,11 +239,11 @@
     name(row, y) {
       const c = this.c, ink = this.ink, g = this.gutter;
       c.fillStyle = row.index % 2 ? ink.band : ink.paper;
-      c.fillRect(0, y, g - 4, ROW - 1);
+      c.fillRect(0, y, g - 4, this.high - 1);
       if (g < 100) {
         this.text("#" + row.id, 8, y + 18, ink.ink, 14, "600");
         this.text("TCP", g - 8, y + TCP, ink.tcp, 10, "700", "right");
-        this.text("HTTP", g - 8, y + HTTP, ink.http, 10, "700", "right");
+        if (this.http) this.text("HTTP", g - 8, y + HTTP, ink.http, 10, "700", "right");
         return;
       }
       const room = g - 62;
@@ -248,12 +252,12 @@
       this.text(this.fitting("→ " + row.server, room, 11), 10, y + 54, ink.soft, 11);
       if (row.conn) {
         const k = row.conn;
-        this.text(this.fitting(k.requests ? kax.count(k.requests, "request") : k.protocol || "no request", room, 11), 10, y + 72, ink.http, 11);
+        if (this.http) this.text(this.fitting(k.requests ? kax.count(k.requests, "request") : k.protocol || "no request", room, 11), 10, y + 72, ink.http, 11);
         this.text(this.fitting(k.reused ? k.reused + " reused" : "", room, 11), 10, y + 87, ink.http, 11);
         if (k.probes) this.text(this.fitting(kax.count(k.probes, "probe"), room, 11), 60, y + 20, ink.tcp, 11);
       }
       this.text("TCP", g - 12, y + TCP, ink.tcp, 11, "700", "right");
-      this.text("HTTP", g - 12, y + HTTP, ink.http, 11, "700", "right");
+      if (this.http) this.text("HTTP", g - 12, y + HTTP, ink.http, 11, "700", "right");
     }
 
     // spans draws what lies between messages: an answer awaited, a reuse, idle time.
@@ -406,20 +410,20 @@
       if (next - k !== 1) return;
       const i = events[k], text = kax.short(this.model.events[i]);
       if (!text) return;
-      const x = this.x(this.u[i]) + MARK + 4;
+      const x = this.x(this.u[i]) + MARK + (this.proven.has(i) || i === this.selected ? 9 : 4);
       const until = next < events.length ? Math.min(this.x(this.u[events[next]]) - MARK - 4, this.width) : this.width - 4;
       const shown = until - x >= 24 ? this.fitting(text, until - x, 10.5) : "";
       if (shown && (shown === text || shown.length > 4)) this.text(shown, x, y + (g % 2 ? 3 : -3), g < 2 ? this.ink.tcp : this.ink.http, 10.5);
     }
 
     ruler() {
-      const c = this.c, ink = this.ink, base = RULER - 1;
+      const c = this.c, ink = this.ink, base = this.head - 1;
       c.fillStyle = ink.paper;
-      c.fillRect(0, 0, this.width, RULER);
+      c.fillRect(0, 0, this.width, this.head);
       this.line(0, base, this.width, base, ink.soft);
       c.save();
       c.beginPath();
-      c.rect(this.gutter - 4, 0, this.width, RULER);
+      c.rect(this.gutter - 4, 0, this.width, this.head);
       c.clip();
       if (this.folded) this.foldedTicks(base);
       else this.ticks(base, this.axis.toT(this.from), this.axis.toT(this.to), this.plot / 90);
@@ -432,48 +436,47 @@
       for (const at of times) {
         const x = this.x(this.axis.toU(at));
         this.line(x, base - 6, x, base, this.ink.soft);
-        this.text(kax.label(at, step), x, base - 14, this.ink.soft, 10.5, "", "center");
+        this.text(kax.label(at, step), x, base - 16, this.ink.ink, 10.5, "", "center");
       }
     }
 
-    // foldedTicks names the moments after breaks, and what the breaks leave out.
+    // foldedTicks names the moments after breaks, and above the line what the breaks
+    // leave out.
     foldedTicks(base) {
-      const ink = this.ink;
+      const ink = this.ink, row = base - 30;
       let free = this.gutter - 4;
-      const place = (text, x, color, style) => {
-        const w = this.wide(text, 10.5, style);
-        if (x - w / 2 < free || x + w / 2 > this.width) return false;
-        this.text(text, x, base - 14, color, 10.5, style, "center");
-        free = x + w / 2 + 8;
-        return true;
+      const place = (text, x, color) => {
+        const w = this.wide(text, 10.5);
+        if (x - 3 < free || x - 3 + w > this.width) return;
+        this.text(text, x - 3, row, color, 10.5);
+        free = x + w + 7;
       };
-      let began = Math.max(0, this.from);
       const stretch = (u0, u1) => { // between two breaks: as events are there
         const x0 = this.x(u0), x1 = this.x(u1), t0 = this.axis.toT(u0);
-        this.line(x0, base - 6, x0, base, ink.soft);
-        place(kax.place(t0), x0, ink.ink, "");
-        if (x1 - x0 > 160) {
-          for (let x = x0 + 90; x < Math.min(x1 - 40, this.width); x += 90) {
-            if (x < this.gutter) continue;
-            this.line(x, base - 4, x, base, ink.soft);
-            place("+" + kax.brief(this.axis.toT(this.uAt(x)) - t0), x, ink.soft, "");
-          }
+        this.line(x0, base - 22, x0, base, ink.soft);
+        place(kax.place(t0), x0, ink.ink);
+        for (let x = x0 + 100; x < Math.min(x1 - 40, this.width); x += 100) {
+          if (x < this.gutter) continue;
+          this.line(x, base - 5, x, base, ink.soft);
+          place("+" + kax.brief(this.axis.toT(this.uAt(x)) - t0), x, ink.soft);
         }
       };
+      let began = Math.max(0, this.from);
       const told = this.inSight((b, x0, x1) => {
         if (b.u0 > began) stretch(began, b.u0);
         began = b.u1;
-        if (x1 - x0 >= 8) this.zigzag((Math.max(x0, this.gutter) + Math.min(x1, this.width)) / 2, base);
-        if (x1 - x0 > 50) place("⇢ " + kax.brief(b.t1 - b.t0), (x0 + x1) / 2, ink.faint, "italic");
+        const a = Math.max(x0, this.gutter), e = Math.min(x1, this.width), text = kax.brief(b.t1 - b.t0);
+        if (e - a < 10) return;
+        this.zigzag((a + e) / 2, base);
+        if (this.wide(text, 10) < e - a - 6) this.text(text, (a + e) / 2, base - 13, ink.soft, 10, "italic", "center");
       });
       if (told) {
         if (began < this.to) stretch(began, Math.min(this.to, this.axis.end));
         return;
       }
-      for (let x = this.gutter + 40; x < this.width; x += 90) {
-        const at = this.axis.toT(this.uAt(x));
-        this.line(x, base - 6, x, base, ink.soft);
-        place(kax.place(at), x, ink.ink, "");
+      for (let x = this.gutter + 20; x < this.width; x += 90) {
+        this.line(x, base - 22, x, base, ink.soft);
+        place(kax.place(this.axis.toT(this.uAt(x))), x, ink.ink);
       }
     }
 
@@ -503,19 +506,19 @@
         const shown = this.fitting(s.name + ": " + s.text, next - x - 14, 11) || this.fitting(s.name, next - x - 10, 11);
         if (!shown) return;
         this.text(shown, x + 4, 9, this.ink.ink, 11);
-        this.line(x, 2, x, 17, this.ink.soft, 1, [2, 4]);
+        this.line(x, 2, x, this.head, this.ink.faint, 1, [2, 4]);
         free = x + this.wide(shown, 11) + 8;
       });
     }
 
     // at finds the event nearest to a place, or -1.
     at(x, y) {
-      if (y < RULER || x < this.gutter - 8) return -1;
-      const down = y - RULER + this.scroll.scrollTop, row = this.model.rows[Math.floor(down / ROW)];
+      if (y < this.head || x < this.gutter - 8) return -1;
+      const down = y - this.head + this.scroll.scrollTop, row = this.model.rows[Math.floor(down / this.high)];
       if (!row) return -1;
       let best = -1, least = REACH * REACH;
       for (let g = 0; g < 4; g++) {
-        const dy = (down % ROW) - Y[g], events = row.groups[g];
+        const dy = (down % this.high) - Y[g], events = row.groups[g];
         if (Math.abs(dy) > REACH) continue;
         const from = this.lower(events, this.uAt(x - REACH)), end = Math.min(this.lower(events, this.uAt(x + REACH)), from + 5000);
         for (let k = from; k < end; k++) {
@@ -533,17 +536,17 @@
     // place is where an event stands in the picture.
     place(i) {
       const e = this.model.events[i], row = this.model.byConn.get(e.conn);
-      return { x: this.x(this.u[i]), y: RULER + row.index * ROW + Y[kax.groupOf(e)] - this.scroll.scrollTop };
+      return { x: this.x(this.u[i]), y: this.head + row.index * this.high + Y[kax.groupOf(e)] - this.scroll.scrollTop };
     }
 
     // show brings an event into sight.
     show(i) {
-      const u = this.u[i], width = this.to - this.from, margin = width * 0.06;
+      const u = this.u[i], width = this.to - this.from, margin = width * 0.015;
       if (u < this.from + margin || u > this.to - margin) this.center(u, width);
-      const row = this.model.byConn.get(this.model.events[i].conn), top = row.index * ROW;
-      const room = this.height - RULER;
+      const row = this.model.byConn.get(this.model.events[i].conn), top = row.index * this.high;
+      const room = this.height - this.head;
       if (top < this.scroll.scrollTop) this.scroll.scrollTop = top;
-      else if (top + ROW > this.scroll.scrollTop + room) this.scroll.scrollTop = top + ROW - room;
+      else if (top + this.high > this.scroll.scrollTop + room) this.scroll.scrollTop = top + this.high - room;
       this.draw();
     }
 
