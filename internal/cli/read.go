@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 
 type readFlags struct {
 	out    outputFlags
+	ends   endsFlags
 	conn   int
 	count  int
 	packet int
@@ -37,11 +39,15 @@ another program writes to it:
 
 Records that --json has written (.jsonl) are shown again, in any view.
 
+With several --host and --port a connection matches if one end has one of the
+hosts, and one end one of the ports.
+
 Packets have the numbers that Wireshark gives them. A file that is damaged or cut
 is shown up to there.`,
 		Example: `  kax read demo.pcapng
   kax read demo.pcapng --summary
   kax read demo.pcapng --conn 3 --only probe,probe-answer
+  kax read demo.pcapng --host 127.0.0.1 --port 3000
   kax read demo.pcapng --list -c 20
   kax read demo.pcapng --packet 1
   kax read demo.pcapng --summary --report demo.html
@@ -50,6 +56,7 @@ is shown up to there.`,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.read(cmd, f, args[0]) }),
 	}
 	f.out.register(cmd)
+	f.ends.register(cmd)
 	fs := cmd.Flags()
 	fs.Var(number(&f.conn, 1), "conn", "only the connection with this number")
 	fs.VarP(number(&f.count, 1), "count", "c", "stop after so many packets")
@@ -61,8 +68,12 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 	if err := f.out.check(); err != nil {
 		return err
 	}
-	if f.packet > 0 && (f.conn > 0 || f.count > 0 || f.out.list || f.out.summary) {
-		return usage(errors.New("--packet shows one packet, and takes none of --conn, -c, --list and --summary"))
+	if f.packet > 0 && (f.conn > 0 || f.count > 0 || f.ends.given() || f.out.list || f.out.summary) {
+		return usage(errors.New("--packet shows one packet, and takes none of --conn, --host, --port, -c, --list and --summary"))
+	}
+	var filter capture.Filter
+	if err := f.ends.complete(cmd.Context(), &filter); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
@@ -86,11 +97,16 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 	}
 	s := &sink{views: []view.View{view.OnlyConn(report, f.conn), view.OnlyConn(f.out.viewTo(out, a.stdout), f.conn)}, stop: cancel}
 	r := reading{in: in, sink: s, conn: f.conn, count: f.count, progress: a.readProgress(in, f.out)}
+	if f.ends.given() {
+		r.match = filter.Match
+	}
 	h := timeline.Header{Schema: timeline.Schema, Version: a.version, Command: commandName(cmd)}
 	start, err := in.Peek(1)
 	switch {
 	case err == nil && start[0] == '{' && f.packet > 0:
 		err = fmt.Errorf("--packet: %s has records, not the bytes of packets", in.name)
+	case err == nil && start[0] == '{' && f.ends.given():
+		err = withHint(fmt.Errorf("--host and --port choose among packets, and %s has records", in.name), "--conn shows one of its connections")
 	case err == nil && start[0] == '{':
 		err = r.replay(ctx)
 	case f.packet > 0:
@@ -109,6 +125,7 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 type reading struct {
 	in          *input
 	sink        *sink
+	match       func(a, b netip.AddrPort) bool // nil is all
 	conn, count int
 	connections int // of the summary
 	progress    *readProgress
@@ -141,7 +158,7 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, out outputFlag
 	if r.in.pipe {
 		h.Source = timeline.Pipe
 	}
-	o := observe.Observer{Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Emit: r.record}
+	o := observe.Observer{Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Match: r.match, Emit: r.record}
 	err = r.feed(ctx, file, &o)
 	o.Finish(0)
 	return errors.Join(err, r.checkConn(), o.Unread())

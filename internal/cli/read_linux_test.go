@@ -186,6 +186,8 @@ func TestReadRefuses(t *testing.T) {
 		{"packet and list", []string{file, "--packet", "1", "--list"}, 2, "--packet", ""},
 		{"a packet of records", []string{save("r.jsonl", []byte("{\"header\":{\"schema\":1}}\n")), "--packet", "1"}, 1, "r.jsonl", ""},
 		{"no number", []string{file, "--conn", "0"}, 2, "--conn", ""},
+		{"no port", []string{file, "--port", "65536"}, 2, "--port 65536", ""},
+		{"a port in records", []string{save("p.jsonl", []byte("{\"header\":{\"schema\":1}}\n")), "--port", "80"}, 1, "p.jsonl has records", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res := run(t, kax(asIs, append([]string{"read"}, tt.args...)...))
@@ -196,7 +198,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// --conn and -c show a part, of the same numbers.
+// --conn, --host, --port and -c show a part, with the same numbers of packets.
 func TestReadPart(t *testing.T) {
 	t.Parallel()
 	file, told := recorded(t)
@@ -208,6 +210,16 @@ func TestReadPart(t *testing.T) {
 		if e.Conn != 3 {
 			t.Errorf("%+v", e)
 		}
+	}
+	port := fmt.Sprint(got.conns[0].Client.Port())
+	for _, args := range [][]string{{"--port", port}, {"--port", port, "--host", "127.0.0.1"}, {"--host", "192.0.2.1,127.0.0.1", "--port", "1," + port}} {
+		one := parse(t, run(t, kax(asIs, append([]string{"read", "--json", file}, args...)...)))
+		if len(one.conns) != 1 || one.conns[0].Client != got.conns[0].Client || len(one.events) != len(got.events) || one.events[0].Packet != got.events[0].Packet {
+			t.Errorf("%q: conns %+v, %d events, want %d", args, one.conns, len(one.events), len(got.events))
+		}
+	}
+	if none := parse(t, run(t, kax(asIs, "read", "--json", file, "--port", port, "--host", "192.0.2.1"))); none.summary.Connections != 0 {
+		t.Errorf("at another host: %+v", none.summary)
 	}
 	got = parse(t, run(t, kax(asIs, "read", "--json", "-c", "10", file)))
 	if n := got.events[len(got.events)-1].Packet; n != 10 || got.summary.Packets != 10 {

@@ -21,8 +21,7 @@ import (
 type watchFlags struct {
 	out     outputFlags
 	filter  capture.Filter
-	hosts   []string
-	ports   []uint
+	ends    endsFlags
 	count   int
 	conn    int
 	write   string
@@ -61,8 +60,7 @@ HTTP heads. An SSH connection that kax is used over is left out.`,
 	}
 	fs := cmd.Flags()
 	fs.StringVarP(&f.filter.Interface, "interface", "i", "", "watch this `interface` only")
-	fs.UintSliceVar(&f.ports, "port", nil, "only connections with this `port`; may be repeated")
-	fs.StringSliceVar(&f.hosts, "host", nil, "only connections with this `address` or name; may be repeated")
+	f.ends.register(cmd)
 	fs.VarP(number(&f.count, 1), "count", "c", "stop after so many packets")
 	fs.Var(number(&f.conn, 1), "conn", "only the connection with this number")
 	fs.StringVarP(&f.write, "write", "w", "", "write the packets to a pcapng `file`")
@@ -123,7 +121,7 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 	if f.write == "-" {
 		return usage(errors.New("--write: stdout has the timeline; give a file"))
 	}
-	if err := f.complete(cmd.Context()); err != nil {
+	if err := f.ends.complete(cmd.Context(), &f.filter); err != nil {
 		return err
 	}
 	if own := ownSSH(); len(own) > 0 && f.filter.Match(own[0], own[1]) {
@@ -178,28 +176,6 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 	}
 	fmt.Fprintf(a.stderr, "kax: watching %s; ^C ends it\n", on)
 	return w.show(cmd.Context(), a, cmd, f)
-}
-
-// complete reads the flags that name hosts and ports.
-func (f *watchFlags) complete(ctx context.Context) error {
-	for _, p := range f.ports {
-		if p < 1 || p > 65535 {
-			return usage(fmt.Errorf("--port %d: must be from 1 to 65535", p))
-		}
-		f.filter.Ports = append(f.filter.Ports, uint16(p))
-	}
-	for _, name := range f.hosts {
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-		if err != nil {
-			return withHint(fmt.Errorf("--host %s: %w", name, err), "an address works without a resolver, as in --host 192.0.2.1")
-		}
-		for _, a := range found {
-			if a = a.Unmap().WithZone(""); !slices.Contains(f.filter.Hosts, a) {
-				f.filter.Hosts = append(f.filter.Hosts, a)
-			}
-		}
-	}
-	return nil
 }
 
 func interfaceName(index int) string {
