@@ -136,6 +136,42 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	}
 }
 
+// Without targets no message costs an allocation, and nothing else is missing.
+func TestNoTargets(t *testing.T) {
+	response := []byte(eightResponse)
+	run := func(c *httpka.Conversation) (found []httpka.Finding) {
+		c.OnFinding = func(f *httpka.Finding) { found = append(found, *f) }
+		for _, target := range []string{"/a", "/b?c"} {
+			c.Feed(false, []byte(strings.Replace(eightRequest, "/api/v1/items?page=2", target, 1)))
+			c.Feed(true, response)
+		}
+		return found
+	}
+	without, with := httpka.Conversation{NoTargets: true}, httpka.Conversation{}
+	got, want := run(&without), run(&with)
+	for i := range want {
+		if want[i].Message.Target == "" {
+			t.Errorf("finding %d has no target", i)
+		}
+		want[i].Message.Target = ""
+	}
+	if !same(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	without.OnFinding = nil
+	n := 0
+	request := []byte(strings.Replace(eightRequest, "page=2", "page=0000", 1))
+	at := strings.Index(string(request), "0000")
+	if allocs := testing.AllocsPerRun(100, func() {
+		n++
+		request[at], request[at+1] = byte('0'+n/10%10), byte('0'+n%10)
+		without.Feed(false, request)
+		without.Feed(true, response)
+	}); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 func BenchmarkConversationMessages(b *testing.B) {
 	for _, bb := range []struct {
 		name string
