@@ -53,11 +53,7 @@ func (p *assembly) unless(value uint32, to label) {
 // finish adds the two ends, and resolves the jumps. All of them lead forward.
 func (p *assembly) finish() []bpf.Instruction {
 	p.place(p.accept)
-	snap := p.filter.Snap
-	if snap == 0 {
-		snap = SnapWhole
-	}
-	p.add(bpf.RetConstant{Val: uint32(snap)})
+	p.add(bpf.RetConstant{Val: uint32(p.filter.snap())})
 	p.place(p.drop)
 	p.add(bpf.RetConstant{Val: 0})
 	for at, to := range p.jumps {

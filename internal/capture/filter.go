@@ -24,6 +24,13 @@ const (
 	SnapWhole = 1<<16 + 1<<8 // the largest that a segmenting card makes of IP's 64 KiB
 )
 
+func (f Filter) snap() int {
+	if f.Snap == 0 {
+		return SnapWhole
+	}
+	return f.Snap
+}
+
 // Match reports whether the filter takes the packets between two ends.
 func (f Filter) Match(a, b netip.AddrPort) bool {
 	if len(f.Ports) > 0 && !slices.Contains(f.Ports, a.Port()) && !slices.Contains(f.Ports, b.Port()) {

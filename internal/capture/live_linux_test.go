@@ -117,7 +117,7 @@ func TestLiveDropped(t *testing.T) {
 		}
 		defer busy.Close()
 
-		const messages, size = 400, 40000 // each way: twice what the ring holds
+		const messages, size = 800, 40000 // each way: twice what the ring holds
 		sizes := slices.Repeat([]int{size}, messages)
 		var all tally
 		if err := talk(l, sizes, nowAndThen(func() error { return all.drain(busy) })); err != nil {
@@ -327,6 +327,37 @@ func TestLiveFilterTooLong(t *testing.T) {
 				return fmt.Errorf("%d hosts: %w", hosts, err)
 			}
 			f.Hosts = f.Hosts[:300]
+		}
+		return nil
+	})
+}
+
+// A reader that is held up for a second loses nothing, however the packets are
+// spread over that time.
+func TestLiveHeldUp(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func() error {
+		l, port, err := listen("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		live, err := start("lo", port)
+		if err != nil {
+			return err
+		}
+		defer live.Close()
+		const messages = 120
+		blockIsOver := func() error { time.Sleep(capture.Latency); return nil }
+		if err := talk(l, slices.Repeat([]int{1}, messages), blockIsOver); err != nil {
+			return err
+		}
+		var got tally
+		if err := got.finish(live); err != nil {
+			return err
+		}
+		if n, err := live.Dropped(); n != 0 || err != nil || got.bytes[port] != messages {
+			return fmt.Errorf("%d bytes of %d; dropped %d, %w", got.bytes[port], messages, n, err)
 		}
 		return nil
 	})

@@ -20,6 +20,8 @@ import (
 // takes.
 type ring struct {
 	memory []byte
+	size   int    // of a block
+	count  int    // of blocks
 	block  int    // that the kernel fills next, or that is being read
 	left   uint32 // packets of it that have not been read
 	at     int    // offset of the next one
@@ -30,29 +32,35 @@ type ring struct {
 	blocks, packets int       // that it has read since
 }
 
-const (
-	blockSize  = 1 << 18 // more than the longest packet
-	blockCount = 1 << 6
-)
+// shape is that of a ring for packets of a length at most. A block holds the
+// longest one; and as each is used up after [Latency], whatever it holds, there
+// are enough of them for a reader that is held up for seconds.
+func (r *ring) shape(snap int) {
+	r.size, r.count = 1<<15, 1<<9
+	if snap > SnapHeads {
+		r.size, r.count = 1<<17, 1<<8
+	}
+}
 
 // Latency is the longest time for which a packet waits in a block: less than
 // an eye can tell.
-const Latency = 5 * time.Millisecond
+const Latency = 10 * time.Millisecond
 
-func (r *ring) open(fd int) error {
+func (r *ring) open(fd, snap int) error {
+	r.shape(snap)
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("PACKET_VERSION: %w", err)
 	}
 	req := unix.TpacketReq3{
-		Block_size: blockSize, Block_nr: blockCount,
+		Block_size: uint32(r.size), Block_nr: uint32(r.count),
 		// The kernel wants frames that fill the blocks, and does not use them.
-		Frame_size: blockSize, Frame_nr: blockCount,
+		Frame_size: uint32(r.size), Frame_nr: uint32(r.count),
 		Retire_blk_tov: uint32(Latency.Milliseconds()),
 	}
 	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return fmt.Errorf("PACKET_RX_RING: %w", err)
 	}
-	memory, err := unix.Mmap(fd, 0, blockSize*blockCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := unix.Mmap(fd, 0, r.size*r.count, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map the ring: %w", err)
 	}
@@ -75,7 +83,7 @@ func (r *ring) next() (Packet, bool) {
 		h := r.header()
 		if r.held {
 			atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
-			r.held, r.block = false, (r.block+1)%blockCount
+			r.held, r.block = false, (r.block+1)%r.count
 			h = r.header()
 		}
 		if atomic.LoadUint32(&h.Block_status)&unix.TP_STATUS_USER == 0 {
@@ -83,7 +91,7 @@ func (r *ring) next() (Packet, bool) {
 		}
 		r.held, r.left = true, h.Num_pkts
 		r.blocks, r.packets = r.blocks+1, r.packets+int(h.Num_pkts)
-		r.at = r.block*blockSize + int(h.Offset_to_first_pkt)
+		r.at = r.block*r.size + int(h.Offset_to_first_pkt)
 	}
 	h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.memory[r.at]))
 	// The address stands behind the aligned header (TPACKET3_HDRLEN).
@@ -120,12 +128,12 @@ func (r *ring) rest() time.Duration {
 	if packets < busyFrom {
 		return 0
 	}
-	return min(longestRest, since*(blockCount/4)/time.Duration(blocks))
+	return min(longestRest, since*time.Duration(r.count/4)/time.Duration(blocks))
 }
 
 // header is that of the present block.
 func (r *ring) header() *unix.TpacketHdrV1 {
-	desc := (*unix.TpacketBlockDesc)(unsafe.Pointer(&r.memory[r.block*blockSize]))
+	desc := (*unix.TpacketBlockDesc)(unsafe.Pointer(&r.memory[r.block*r.size]))
 	return (*unix.TpacketHdrV1)(unsafe.Pointer(&desc.Hdr))
 }
 
