@@ -31,13 +31,14 @@ import (
 // The test binary is kax too, when the environment says so, and can prepare a
 // namespace of the test's own before.
 const (
-	envMain  = "KAX_TEST_MAIN"
-	asIs     = "as it is"
-	freshNet = "in a new network" // lo up; kax takes it for the host's network
-	noRaw    = "without CAP_NET_RAW"
-	noRawAs  = "without CAP_NET_RAW, else as it is"
-	bare     = "without leave" // and without user namespaces
-	holding  = "not at all"    // a program with an idle connection
+	envMain   = "KAX_TEST_MAIN"
+	envStatus = "KAX_TEST_STATUS" // where it leaves its proc_pid_status(5) in the end
+	asIs      = "as it is"
+	freshNet  = "in a new network" // lo up; kax takes it for the host's network
+	noRaw     = "without CAP_NET_RAW"
+	noRawAs   = "without CAP_NET_RAW, else as it is"
+	bare      = "without leave" // and without user namespaces
+	holding   = "not at all"    // a program with an idle connection
 )
 
 func TestMain(m *testing.M) {
@@ -67,7 +68,17 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "prepare the test:", err)
 		os.Exit(99)
 	}
-	os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+	code := Main(os.Args[1:], os.Stdout, os.Stderr)
+	if file := os.Getenv(envStatus); file != "" {
+		status, err := os.ReadFile("/proc/self/status")
+		if err == nil {
+			err = os.WriteFile(file, status, 0o600)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(code)
 }
 
 // holdConnection holds a connection to itself until it is killed, and tells of it
