@@ -104,7 +104,12 @@ func (l Lab) Play(ctx context.Context, env Env, set Settings) (_ *timeline.LabRe
 	}
 	checks = append(checks, b.checks...)
 	result := &timeline.LabResult{Held: true, Checks: checks, Kernel: b.kernel(), Lasted: timeline.Seconds(lasted)}
-	verdicts := []string{}
+	verdicts, proven := []string{}, []timeline.Proof{}
+	for _, r := range b.Runs {
+		p := timeline.Proof{Conns: r.connections()}
+		proven = append(proven, slices.Repeat([]timeline.Proof{p}, len(r.checks))...)
+	}
+	proven = append(proven, make([]timeline.Proof, len(b.checks))...) // of all runs
 	for _, c := range checks {
 		verdicts = append(verdicts, c.Text)
 		result.Held = result.Held && c.Held
@@ -112,7 +117,7 @@ func (l Lab) Play(ctx context.Context, env Env, set Settings) (_ *timeline.LabRe
 	if err == nil {
 		emit(timeline.Record{Lab: l.Record(result)})
 	}
-	b.stage.tracker.Conclude(verdicts)
+	b.stage.tracker.Conclude(verdicts, proven)
 	err = errors.Join(err, b.stage.finish(), b.group.Close())
 	for _, h := range b.hosts {
 		err = errors.Join(err, h.Close())
@@ -139,6 +144,19 @@ func (r *Run) Check(held bool, format string, args ...any) {
 		text = r.Name + ": " + text
 	}
 	r.checks = append(r.checks, timeline.Check{Text: text, Held: held})
+}
+
+// connections are those that the run's hosts have opened.
+func (r *Run) connections() (numbers []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, n := range r.numbers {
+		if slices.ContainsFunc(r.hosts, func(h *Host) bool { return h.run == r && slices.Contains(h.all, p.a.Addr()) }) && !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
 }
 
 // Each takes the same steps in all runs at once.

@@ -36,6 +36,7 @@ type Tracker struct {
 	handshakes span // how long they took
 	exchanges  exchanges
 	concluded  []string // verdicts of the run's own, or nil
+	proven     []Proof  // of these
 
 	// The present packet.
 	now    moment
@@ -342,8 +343,10 @@ func (t *Tracker) end(c *conn) {
 	t.emit(Record{Conn: &rec})
 }
 
-// Conclude puts verdicts in the place of the tracker's own.
-func (t *Tracker) Conclude(verdicts []string) { t.concluded = verdicts }
+// Conclude puts verdicts, each with its proof, in the place of the tracker's own.
+func (t *Tracker) Conclude(verdicts []string, proven []Proof) {
+	t.concluded, t.proven = verdicts, proven
+}
 
 // Finish emits what is still open, and the summary. kernelProbes is nil where
 // the kernel's counter is not the timeline's alone.
@@ -353,7 +356,7 @@ func (t *Tracker) Finish(dropped int, kernelProbes *int) {
 	}
 	s := &t.sum
 	s.Connections, s.Dropped, s.KernelProbes, s.Events = t.opened, dropped, kernelProbes, t.events()
-	if s.Verdicts = t.concluded; s.Verdicts == nil {
+	if s.Verdicts, s.Proofs = t.concluded, t.proven; s.Verdicts == nil {
 		s.Verdicts, s.Proofs = t.verdicts()
 	}
 	t.emit(Record{Summary: s})

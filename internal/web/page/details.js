@@ -146,21 +146,22 @@
     constructor(bytes) {
       this.box = h("pre", { class: "hex", tabindex: 0, "aria-label": "Bytes of the packet" });
       this.cells = [];
-      for (let at = 0; at < bytes.length; at += 16) {
+      const row = 8; // as many as a phone has room for
+      for (let at = 0; at < bytes.length; at += row) {
         const chars = [];
         this.box.append(h("span", { class: "offset" }, at.toString(16).padStart(4, "0") + "  "));
-        for (let i = at; i < at + 16; i++) {
+        for (let i = at; i < at + row; i++) {
           if (i >= bytes.length) {
-            this.box.append(i % 8 === 7 ? "    " : "   ");
+            this.box.append("   ");
             continue;
           }
           const b = bytes[i];
           const hex = h("span", {}, b.toString(16).padStart(2, "0")), char = h("span", {}, b > 31 && b < 127 ? String.fromCharCode(b) : "·");
           this.cells.push([hex, char]);
-          this.box.append(hex, i % 8 === 7 ? "  " : " ");
+          this.box.append(hex, " ");
           chars.push(char);
         }
-        this.box.append(...chars, "\n");
+        this.box.append(" ", ...chars, "\n");
       }
     }
     mark(offset, length) {

@@ -12,6 +12,7 @@
     constructor() {
       this.header = null;
       this.summary = null;
+      this.lab = null;
       this.events = [];
       this.steps = [];
       this.plans = [];
@@ -29,6 +30,7 @@
       else if (record.header) this.header = record.header;
       else if (record.step) this.steps.push(record.step);
       else if (record.summary) this.summary = record.summary;
+      else if (record.lab) this.lab = record.lab;
       else if (record.plan) this.plans.push(record.plan);
       else if (record.death) this.death(record.death);
       else if (record.exchange) this.exchanges.set(record.exchange.conn + ":" + record.exchange.nth, record.exchange);

@@ -137,17 +137,15 @@
     const s = (model.header || {}).settings || {}, out = [];
     const options = [["keepalive", (v) => (v ? "on" : "off")], ["keepidle", time], ["keepintvl", time], ["keepcnt", (v) => v || "–"], ["user_timeout", time]];
     function time(v) { return v ? kax.clock(v) : "–"; }
-    const ends = [["client", s.client_tcp], ["server", s.server_tcp]].filter(([, k]) => k);
+    if (s.question) out.push(h("p", {}, s.question));
+    if (s.topology) out.push(h("pre", { class: "drawing" }, s.topology));
+    const of = (k) => [["client", k.client_tcp], ["server", k.server_tcp]];
+    const runs = (s.runs || []).flatMap((run) => of(run).map(([end, k]) => [(run.name + " " + end).trim(), k]));
+    const ends = [...of(s), ...runs].filter(([, k]) => k);
     if (ends.length) {
-      const heads = ["TCP"], rows = options.map(([name]) => [name]);
-      for (const [end, k] of ends) {
-        heads.push(end + " asked", "in force");
-        options.forEach(([name, form], i) => {
-          const off = name !== "keepalive";
-          rows[i].push(off && !k.asked.keepalive ? "–" : String(form(k.asked[name])), off && !k.effective.keepalive ? "–" : String(form(k.effective[name])));
-        });
-      }
-      out.push(kax.table("TCP keepalive, asked and as the kernel reads it back", heads, rows));
+      const row = (name, o) => [name, ...options.map(([key, form]) => (key !== "keepalive" && !o.keepalive ? "–" : String(form(o[key]))))];
+      out.push(kax.table("TCP keepalive, asked and as the kernel reads it back", ["TCP", ...options.map(([key]) => key)],
+        ends.flatMap(([end, k]) => [row(end + " asked", k.asked), row("in force", k.effective)])));
     }
     const facts = [];
     const add = (name, value) => { if (value) facts.push([name, value]); };
@@ -161,6 +159,7 @@
       add("/close ends with", s.close_with && s.close_with.toUpperCase());
       add("requests", s.requests && s.requests + (s.concurrency > 1 ? `, ${s.concurrency} at a time` : ""));
     }
+    for (const run of s.runs || []) add(run.name, run.text);
     for (const p of model.plans.slice(0, 1)) {
       if (p.first) add("planned: first probe after", range(p.first));
       if (p.every) add("planned: from probe to probe", range(p.every));
@@ -174,9 +173,10 @@
 
   function verdicts(model) {
     const s = model.summary || {}, proofs = s.proofs || [];
+    const contradicted = new Set(((model.lab || {}).checks || []).filter((c) => !c.held).map((c) => c.text));
     by("verdicts").replaceChildren(...(s.verdicts || []).map((text, i) => {
       const n = proofs[i] ? model.proof(proofs[i]).length : 0;
-      return h("li", {}, text, n ? " " : "", n ? h("a", { href: "#proof-" + (i + 1), class: "proof", "aria-label": `Show what proves this: ${kax.count(n, "event")}` }, "show" ) : "");
+      return h("li", {}, contradicted.has(text) ? h("strong", { class: "alarm" }, "✕ not as it should be: ") : "", text, n ? " " : "", n ? h("a", { href: "#proof-" + (i + 1), class: "proof", "aria-label": `Show what proves this: ${kax.count(n, "event")}` }, "show" ) : "");
     }));
     if (!(s.verdicts || []).length) by("verdicts").append(h("li", { class: "none" }, "Nothing to say of it."));
   }
