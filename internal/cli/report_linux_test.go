@@ -84,7 +84,7 @@ func TestFrames(t *testing.T) {
 	bytes := map[int]string{}
 	for _, e := range parse(t, run(t, kax(asIs, "read", file, "--json", "--frames"))).events {
 		if e.Frame != nil {
-			bytes[e.Packet] = fmt.Sprintf("%s %x %d", e.Link, []byte(e.Bytes), e.Frame.Length)
+			bytes[e.Packet] = fmt.Sprintf("%s %x %d", e.Link, []byte(e.Bytes), e.Length)
 		}
 	}
 	if len(bytes) < 20 {
@@ -414,5 +414,35 @@ func TestReportOfCaptures(t *testing.T) {
 	}
 	if err := p.Complaints(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A report of what was watched has all of it, whatever is shown, and is the one
+// that its records make.
+func TestReportOfAWatch(t *testing.T) {
+	t.Parallel()
+	if !inside(t) {
+		return
+	}
+	dir := sharedDir(t)
+	server := newPeer(t, "127.0.0.1:0")
+	serve(t, server)
+	r := watch(t, "-i", "lo", "--json", "--only", "request", "--report", dir+"/live.html")
+	ask(t, server.addr, 3)
+	r.until(t, `"conn"`)
+	told := parse(t, r.interrupt(t))
+	records := recordsOf(t, dir+"/live.html")
+	got := parse(t, records)
+	if len(told.events) != 3 || len(got.kind("request")) != 3 || len(got.kind("syn")) != 1 || len(got.kind("fin")) != 2 {
+		t.Errorf("told %d events; the report has %v", len(told.events), facts(got.events))
+	}
+	jsonl := write(t, dir, "saved.jsonl", records.stdout)
+	if again := run(t, kax(asIs, "read", jsonl, "--report", dir+"/saved.html", "--summary")); again.code != 0 {
+		t.Fatal(again)
+	}
+	live, errLive := os.ReadFile(dir + "/live.html")
+	saved, errSaved := os.ReadFile(dir + "/saved.html")
+	if errLive != nil || errSaved != nil || !bytes.Equal(live, saved) {
+		t.Errorf("they differ: %v, %v", errLive, errSaved)
 	}
 }

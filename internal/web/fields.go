@@ -39,7 +39,7 @@ func (f *fields) take(e *timeline.Event) {
 		return
 	}
 	data := slices.Clone(e.Bytes[:min(len(e.Bytes), maxTakenApart)])
-	around := f.pass.Next(dissect.Frame{Link: link, Data: data, Length: e.Frame.Length, Time: f.started.Add(e.At.Duration())})
+	around := f.pass.Next(dissect.Frame{Link: link, Data: data, Length: e.Length, Time: f.started.Add(e.At.Duration())})
 	around.Number, around.Verdict = e.Packet, dissect.Verdict(e)
 	around.Time = time.Time{} // and what was captured between those on the timeline is not known here
 	f.taken = append(f.taken, taken{data, around})

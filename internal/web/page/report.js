@@ -135,7 +135,6 @@
 
   function settings(model) {
     const s = (model.header || {}).settings || {}, out = [];
-    const options = [["keepalive", (v) => (v ? "on" : "off")], ["keepidle", time], ["keepintvl", time], ["keepcnt", (v) => v || "–"], ["user_timeout", time]];
     function time(v) { return v ? kax.clock(v) : "–"; }
     if (s.question) out.push(h("p", {}, s.question));
     if (s.topology) out.push(h("pre", { class: "drawing" }, s.topology));
@@ -143,6 +142,8 @@
     const runs = (s.runs || []).flatMap((run) => of(run).map(([end, k]) => [(run.name + " " + end).trim(), k]));
     const ends = [...of(s), ...runs].filter(([, k]) => k);
     if (ends.length) {
+      const options = [["keepalive", (v) => (v ? "on" : "off")], ["keepidle", time], ["keepintvl", time], ["keepcnt", (v) => v || "–"]];
+      if (ends.some(([, k]) => k.asked.user_timeout || k.effective.user_timeout)) options.push(["user_timeout", time]);
       const row = (name, o) => [name, ...options.map(([key, form]) => (key !== "keepalive" && !o.keepalive ? "–" : String(form(o[key]))))];
       out.push(kax.table("TCP keepalive, asked and as the kernel reads it back", ["TCP", ...options.map(([key]) => key)],
         ends.flatMap(([end, k]) => [row(end + " asked", k.asked), row("in force", k.effective)])));
