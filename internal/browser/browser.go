@@ -258,11 +258,23 @@ func (p *Page) Mouse(kind string, x, y float64) {
 	p.call("Input.dispatchMouseEvent", params, nil)
 }
 
+// Touch sends a touch event: touchStart, touchMove, touchEnd, with where each finger
+// is.
+func (p *Page) Touch(kind string, fingers ...[2]float64) {
+	p.t.Helper()
+	points := []map[string]any{}
+	for id, at := range fingers {
+		points = append(points, map[string]any{"x": at[0], "y": at[1], "id": id})
+	}
+	p.call("Input.dispatchTouchEvent", map[string]any{"type": kind, "touchPoints": points}, nil)
+}
+
 // View sets the size of the window, in CSS pixels, and which theme the system has.
 func (p *Page) View(width, height int, scheme string) {
 	p.t.Helper()
 	phone := width < 500
 	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": map[bool]int{true: 2, false: 1}[phone], "mobile": phone}, nil)
+	p.call("Emulation.setTouchEmulationEnabled", map[string]any{"enabled": phone}, nil)
 	p.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 	p.Settle()
 }

@@ -379,6 +379,23 @@ func TestReportInABrowser(t *testing.T) {
 		if wide[0] > wide[1] {
 			t.Errorf("the page is %d wide, and the phone %d", wide[0], wide[1])
 		}
+		var view [3][2]float64
+		const look = "[kax.page.timeline.from, kax.page.timeline.to]"
+		p.Eval("kax.page.timeline.fit(); document.getElementById('timeline').scrollIntoView()", nil)
+		p.Eval(look, &view[0])
+		p.Touch("touchStart", [2]float64{150, 200}, [2]float64{250, 200})
+		p.Touch("touchMove", [2]float64{130, 200}, [2]float64{270, 200})
+		p.Touch("touchMove", [2]float64{90, 200}, [2]float64{310, 200})
+		p.Touch("touchEnd")
+		p.Eval(look, &view[1])
+		p.Touch("touchStart", [2]float64{300, 200})
+		p.Touch("touchMove", [2]float64{280, 200})
+		p.Touch("touchMove", [2]float64{200, 200})
+		p.Touch("touchEnd")
+		p.Eval(look, &view[2])
+		if view[1][1]-view[1][0] > 0.7*(view[0][1]-view[0][0]) || view[2][0] <= view[1][0] {
+			t.Errorf("two fingers apart, and one to the left: %v", view)
+		}
 	})
 
 	if err := p.Complaints(); err != nil {
