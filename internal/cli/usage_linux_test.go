@@ -386,7 +386,7 @@ func example(t *testing.T, line string) {
 		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
 	}
 	switch {
-	case slices.Contains([]string{"read", "read -", "watch", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode", "lab run"}, args):
+	case slices.Contains([]string{"read", "read -", "watch", "watch --summary", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode", "lab run"}, args):
 		shell = exec.Command("echo", args, "--help") // names the command only
 	case strings.HasPrefix(args, "tcp dial "):
 		if !inside(t) {
