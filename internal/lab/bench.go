@@ -33,6 +33,7 @@ type Bench struct {
 	checks []timeline.Check
 
 	events  []*timeline.Event
+	deaths  []timeline.Death
 	numbers map[pair]int  // of connections
 	told    chan struct{} // closed, and made anew, with each event
 }
@@ -212,12 +213,15 @@ func (b *Bench) settled() {
 
 // hear keeps what is told.
 func (b *Bench) hear(r timeline.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.Death != nil {
+		b.deaths = append(b.deaths, *r.Death)
+	}
 	e := r.Event
 	if e == nil {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.events = append(b.events, e.Clone())
 	if e.Segment != nil {
 		p := pair{e.Src, e.Dst}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"time"
 
+	"kax/internal/timeline"
 	"kax/tcpka"
 )
 
@@ -19,15 +21,20 @@ func onTime(w tcpka.Window, d time.Duration) bool {
 
 // plan predicts what this kernel does with some settings.
 func (r *Run) plan(s tcpka.Settings) (tcpka.Plan, error) {
-	hz, err := tcpka.HZ()
-	if err != nil {
-		return tcpka.Plan{}, err
-	}
 	got, err := effective(s)
 	if err != nil {
 		return tcpka.Plan{}, err
 	}
-	return tcpka.NewPlan(got, hz)
+	return planOf(got)
+}
+
+// planOf is plan for settings that are complete.
+func planOf(s tcpka.Settings) (tcpka.Plan, error) {
+	hz, err := tcpka.HZ()
+	if err != nil {
+		return tcpka.Plan{}, err
+	}
+	return tcpka.NewPlan(s, hz)
 }
 
 // cause is what the kernel said, without what was being done.
@@ -42,3 +49,6 @@ func cause(err error) error {
 	}
 	return err
 }
+
+// kindName is how people write the kind of a segment.
+func kindName(e *timeline.Event) string { return strings.ToUpper(e.Kind) }

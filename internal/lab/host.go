@@ -27,6 +27,16 @@ type Host struct {
 	run   *Run
 	label string // its name, and its run's where there are several
 	nat   bool   // its servers know it by another address
+
+	mu   sync.Mutex
+	from []*net.TCPConn // what its listeners have accepted
+}
+
+// accepted are the connections that the host's listeners have accepted.
+func (h *Host) accepted() []*net.TCPConn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.from)
 }
 
 // Host makes a machine without links.
@@ -126,7 +136,7 @@ func (h *Host) Listen(s tcpka.Settings) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h.label, err)
 	}
-	out := &Listener{l.(*net.TCPListener), h.run.Bench}
+	out := &Listener{l.(*net.TCPListener), h}
 	h.run.keep(out)
 	return out, nil
 }
@@ -134,7 +144,7 @@ func (h *Host) Listen(s tcpka.Settings) (*Listener, error) {
 // A Listener is a host's. What it accepts is closed when the lab is over.
 type Listener struct {
 	*net.TCPListener
-	bench *Bench
+	host *Host
 }
 
 // Accept is for HTTP servers.
@@ -144,7 +154,10 @@ func (l *Listener) Accept() (net.Conn, error) { return l.AcceptTCP() }
 func (l *Listener) AcceptTCP() (*net.TCPConn, error) {
 	c, err := l.TCPListener.AcceptTCP()
 	if err == nil {
-		l.bench.keep(c)
+		l.host.run.keep(c)
+		l.host.mu.Lock()
+		defer l.host.mu.Unlock()
+		l.host.from = append(l.host.from, c)
 	}
 	return c, err
 }
@@ -287,10 +300,18 @@ func (c *Client) Ask(url string, within time.Duration) (time.Duration, error) {
 }
 
 // Hold waits until a connection has ended, and tells what its program gets to see
-// of that.
+// of that. It returns what the timeline has of it, of which At is the moment.
 func (b *Bench) Hold(c *net.TCPConn) timeline.Death {
 	d := awaitEnd(syscall.Conn(c))
 	name := Named(c)
 	b.stage.merge.Now(func(at time.Time) { b.stage.tracker.Dead(at, name.a, name.b, false, d) })
+	b.settled()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, told := range b.deaths {
+		if told.Conn == b.numbers[name] {
+			return told
+		}
+	}
 	return d
 }

@@ -32,11 +32,7 @@ func natLab() Lab {
 		Topology: "client ──── router ──── server\n            NAT, forgets an idle connection after 4s",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: 2 * time.Second, Interval: 2 * time.Second, Count: 9}},
 		Refuses: func(s Settings) error {
-			hz, err := tcpka.HZ()
-			if err != nil {
-				return err
-			}
-			p, err := tcpka.NewPlan(s.TCP, hz)
+			p, err := planOf(s.TCP)
 			if err == nil && p.Silence() >= natForgets {
 				err = fmt.Errorf("the probes of the run \"with\" must come more often than the router forgets, %v", natForgets)
 			}

@@ -26,13 +26,8 @@ func vanishLab() Lab {
 		Topology: "client ──── server, whose power is cut",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
 		Needs:    []Need{needFilter()},
-		Runs: func(s Settings) []Variant {
-			return []Variant{
-				{Name: "with", Text: "TCP keepalive on the client", Client: s.TCP},
-				{Name: "without", Text: "no TCP keepalive"},
-			}
-		},
-		Run: func(b *Bench) error { return b.Each(vanish) },
+		Runs:     withAndWithout,
+		Run:      func(b *Bench) error { return b.Each(vanish) },
 	}
 }
 

@@ -21,8 +21,13 @@ import (
 func Labs() []Lab {
 	return []Lab{
 		closeLab(),
+		keepLab(),
+		idleCloseLab(),
 		vanishLab(),
 		natLab(),
+		rebootLab(),
+		inheritLab(),
+		unackedLab(),
 	}
 }
 
@@ -76,6 +81,14 @@ type Variant struct {
 // Record is the lab as a record, with what it has shown; nil is nothing.
 func (l Lab) Record(r *timeline.LabResult) *timeline.Lab {
 	return &timeline.Lab{Name: l.Name, Question: l.Question, LabResult: r}
+}
+
+// withAndWithout are runs with the client's TCP keepalive, and without.
+func withAndWithout(s Settings) []Variant {
+	return []Variant{
+		{Name: "with", Text: "TCP keepalive on the client", Client: s.TCP},
+		{Name: "without", Text: "no TCP keepalive"},
+	}
 }
 
 // A Need is a part of the kernel, and how to find out whether it is there: in a
@@ -157,8 +170,8 @@ func (l Lab) header(s Settings, variants []Variant) (timeline.Settings, error) {
 			asked tcpka.Settings
 			to    **timeline.Keepalive
 		}{{v.Client, &r.ClientTCP}, {v.Server, &r.ServerTCP}} {
-			if !end.asked.Enabled && end.to == &r.ServerTCP {
-				continue
+			if !end.asked.Enabled && (end.to == &r.ServerTCP || v.Server.Enabled) {
+				continue // nothing is to be seen of it
 			}
 			got, err := effective(end.asked)
 			if err != nil {

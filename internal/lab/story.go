@@ -56,6 +56,11 @@ func (s Story) where(f func(*timeline.Event) bool) Story {
 // Len is how many events it has.
 func (s Story) Len() int { return len(s.Events) }
 
+// packets is how many of its events are packets.
+func (s Story) packets() int {
+	return s.where(func(e *timeline.Event) bool { return e.Segment != nil }).Len()
+}
+
 // First is its first event, and one that says nothing where there is none.
 func (s Story) First() *timeline.Event { return s.at(0) }
 
