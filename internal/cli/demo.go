@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,15 +27,8 @@ type demoFlags struct {
 }
 
 func (a *app) demoCmd() *cobra.Command {
-	f := demoFlags{
-		tcp:       tcpFlags{set: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
-		probeFrom: string(timeline.Client),
-		demo: lab.Demo{
-			IdleTimeout: 4 * time.Second,
-			Pauses:      []time.Duration{2500 * time.Millisecond},
-			CloseWith:   httpka.FIN,
-		},
-	}
+	f := demoFlags{probeFrom: string(timeline.Client), demo: lab.DefaultDemo()}
+	f.tcp.set, f.demo.Client = f.demo.Client, tcpka.Settings{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "the whole story in three acts, from real packets",

@@ -21,10 +21,12 @@ type Bench struct {
 	Settings
 	Runs []*Run
 
-	ctx   context.Context
-	lab   Lab
-	stage *stage
-	group *capture.Group
+	ctx     context.Context
+	cancel  func(error)
+	lab     Lab
+	stage   *stage
+	group   *capture.Group // nil where packets do not come from hosts
+	stopped sync.Once
 
 	mu     sync.Mutex
 	hosts  []*Host
@@ -47,83 +49,122 @@ type Run struct {
 	checks []timeline.Check
 }
 
-// Play runs the lab in network namespaces, which takes CAP_SYS_ADMIN and
-// CAP_NET_ADMIN, and tells what it has shown. An error says that it could not be
-// run to its end.
-func (l Lab) Play(ctx context.Context, env Env, set Settings) (_ *timeline.LabResult, err error) {
+// newBench is a bench for a lab. The returned function lets go of its context.
+func newBench(ctx context.Context, l Lab, set Settings, variants []Variant) (*Bench, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	b := &Bench{
-		Settings: set, ctx: ctx, lab: l, group: new(capture.Group),
+		Settings: set, ctx: ctx, cancel: cancel, lab: l,
 		open: map[io.Closer]struct{}{}, numbers: map[pair]int{}, told: make(chan struct{}),
-	}
-	variants := []Variant{{}}
-	if l.Runs != nil {
-		variants = l.Runs(set)
 	}
 	for i, v := range variants {
 		b.Runs = append(b.Runs, &Run{Bench: b, Variant: v, index: i})
+	}
+	return b, func() { cancel(nil) }
+}
+
+// begin begins the timeline.
+func (b *Bench) begin(env Env, port uint16, header timeline.Settings) error {
+	emit := env.Emit
+	env.Emit = func(r timeline.Record) {
+		b.hear(r)
+		emit(r)
+	}
+	s, err := openStage(env, port)
+	if err != nil {
+		return err
+	}
+	if b.group != nil {
+		s.whole, s.count = true, func() (int, error) { return b.total("TCPKeepAlive") }
+	}
+	b.stage = s
+	s.begin(time.Now(), header, nil, b.cancel)
+	return nil
+}
+
+// Play runs the lab in network namespaces, which takes CAP_SYS_ADMIN and
+// CAP_NET_ADMIN, and tells what it has shown. An error says that it could not be
+// run to its end.
+func (l Lab) Play(ctx context.Context, env Env, set Settings) (*timeline.LabResult, error) {
+	variants := []Variant{{}}
+	if l.Runs != nil {
+		variants = l.Runs(set)
 	}
 	header, err := l.header(set, variants)
 	if err != nil {
 		return nil, err
 	}
-	emit := env.Emit
+	b, release := newBench(ctx, l, set, variants)
+	defer release()
+	b.group = new(capture.Group)
 	env.Packets, env.Private = b.group, false // the counters are the hosts'
-	env.Emit = func(r timeline.Record) {
-		b.hear(r)
-		emit(r)
-	}
-	if b.stage, err = openStage(env, 0); err != nil {
+	if err := b.begin(env, 0, header); err != nil {
 		return nil, err
 	}
-	b.stage.whole, b.stage.count = true, func() (int, error) { return b.total("TCPKeepAlive") }
-	began := time.Now()
-	b.stage.begin(began, header, nil, cancel)
-	// What a lab waits for ends with its sockets.
-	stop := context.AfterFunc(ctx, b.closeSockets)
-	defer stop()
-
-	err = l.Run(b)
-	if ctx.Err() != nil {
-		b.Step("stop", "the run ends here, and kax closes what is open")
-		err = fmt.Errorf("stopped early: %w", context.Cause(ctx))
+	if !l.ownEnd { // what a lab waits for ends with its sockets
+		stop := context.AfterFunc(b.ctx, b.closeSockets)
+		defer stop()
 	}
+	began := time.Now()
+	err = l.Run(b)
 	lasted := time.Since(began)
-	// Connections first: an open one may still probe.
-	if err == nil && b.anyOpen() {
+	if b.ctx.Err() != nil {
+		b.sayStop()
+		err = fmt.Errorf("stopped early: %w", context.Cause(b.ctx))
+	} else if err == nil && b.anyOpen() {
 		b.Step("end", "kax resets what is still open")
 	}
+	// Connections first: an open one may still probe.
 	b.closeSockets()
 	for _, end := range slices.Backward(b.ends) {
 		end()
 	}
 	err = errors.Join(err, b.stage.drain())
-	checks := []timeline.Check{}
-	for _, r := range b.Runs {
-		checks = append(checks, r.checks...)
-	}
-	checks = append(checks, b.checks...)
-	result := &timeline.LabResult{Held: true, Checks: checks, Kernel: b.kernel(), Lasted: timeline.Seconds(lasted)}
-	verdicts, proven := []string{}, []timeline.Proof{}
-	for _, r := range b.Runs {
-		p := timeline.Proof{Conns: r.connections()}
-		proven = append(proven, slices.Repeat([]timeline.Proof{p}, len(r.checks))...)
-	}
-	proven = append(proven, make([]timeline.Proof, len(b.checks))...) // of all runs
-	for _, c := range checks {
-		verdicts = append(verdicts, c.Text)
-		result.Held = result.Held && c.Held
-	}
+	result := b.result(lasted)
 	if err == nil {
-		emit(timeline.Record{Lab: l.Record(result)})
+		env.Emit(timeline.Record{Lab: l.Record(result)})
 	}
-	b.stage.tracker.Conclude(verdicts, proven)
+	b.stage.tracker.Conclude(sentences(result.Checks), b.proofs())
 	err = errors.Join(err, b.stage.finish(), b.group.Close())
 	for _, h := range b.hosts {
 		err = errors.Join(err, h.Close())
 	}
 	return result, err
+}
+
+// result is what the lab has shown.
+func (b *Bench) result(lasted time.Duration) *timeline.LabResult {
+	checks := []timeline.Check{}
+	for _, r := range b.Runs {
+		checks = append(checks, r.checks...)
+	}
+	checks = append(checks, b.checks...)
+	return &timeline.LabResult{
+		Held:   !slices.ContainsFunc(checks, func(c timeline.Check) bool { return !c.Held }),
+		Checks: checks, Kernel: b.kernel(), Lasted: timeline.Seconds(lasted),
+	}
+}
+
+func sentences(checks []timeline.Check) []string {
+	out := []string{}
+	for _, c := range checks {
+		out = append(out, c.Text)
+	}
+	return out
+}
+
+// proofs name the connections that each check is about: its run's, and for one of
+// all runs none in particular.
+func (b *Bench) proofs() (all []timeline.Proof) {
+	for _, r := range b.Runs {
+		p := timeline.Proof{Conns: r.connections()}
+		all = append(all, slices.Repeat([]timeline.Proof{p}, len(r.checks))...)
+	}
+	return append(all, make([]timeline.Proof, len(b.checks))...)
+}
+
+// sayStop says that the run was cut, once.
+func (b *Bench) sayStop() {
+	b.stopped.Do(func() { b.Step("stop", "the run ends here, and kax closes what is open") })
 }
 
 // Step opens a part of the experiment.

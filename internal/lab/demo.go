@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/netip"
 	"time"
@@ -41,51 +39,55 @@ const (
 	closeTimeout   = 5 * time.Second
 )
 
-// Run plays the acts. It returns nil when they are over, or when the deadline
-// of ctx is; another end of ctx is an error. The timeline is complete in
-// either case.
+// DefaultDemo is the one that a first look shows.
+func DefaultDemo() Demo {
+	return Demo{
+		Client:      tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3},
+		IdleTimeout: 4 * time.Second,
+		CloseWith:   httpka.FIN,
+		Pauses:      []time.Duration{2500 * time.Millisecond},
+	}
+}
+
+// Run plays the acts where packets may be had. It returns nil when they are over,
+// or when the deadline of ctx is; another end of ctx is an error. The timeline is
+// complete in either case.
 func (d Demo) Run(ctx context.Context, env Env) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if err := env.await(ctx); err != nil {
+	b, release := newBench(ctx, Lab{}, Settings{}, []Variant{{}})
+	defer release()
+	if err := env.await(b.ctx); err != nil {
 		return err
 	}
-	listener, err := d.Server.ListenConfig().Listen(ctx, d.Network, d.Listen)
+	listener, err := d.Server.ListenConfig().Listen(b.ctx, d.Network, d.Listen)
 	if err != nil {
 		return err // names the address
 	}
 	defer listener.Close() // the server's, once that serves
 	addr := target(listener.Addr())
-	settings, err := d.settings(ctx, listener, addr)
+	settings, err := d.settings(b.ctx, listener, addr)
 	if err != nil {
 		return err
 	}
 	settings.Private = env.Private
 	env.On = loopback
-	s, err := openStage(env, addr.Port())
-	if err != nil {
+	if err := b.begin(env, addr.Port(), settings); err != nil {
 		return err
 	}
-	s.begin(time.Now(), settings, nil, cancel)
+	here := &Host{run: b.Runs[0]}
+	if err := errors.Join(d.play(here, listener, addr), b.stage.close()); err != nil {
+		return err
+	}
+	return done(b.ctx)
+}
 
-	srv := httpka.NewServer(httpka.ServerConfig{
-		IdleTimeout: d.IdleTimeout,
-		CloseWith:   d.CloseWith,
-		ErrorLog:    log.New(io.Discard, "", 0), // what fails shows on the timeline
-		OnEvent:     s.served,
-	})
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(watchedListener{listener, s}) }()
-	client := httpka.NewClient(httpka.ClientConfig{
-		NoReuse: d.NoReuse,
-		OnEvent: s.http,
-		Dial:    d.dialer(s, settings.ClientTCP.Effective),
-	})
-
-	err = d.acts(ctx, s, client, "http://"+addr.String())
-
+// play plays the acts on a host, and ends what they leave.
+func (d Demo) play(h *Host, l net.Listener, addr netip.AddrPort) error {
+	srv, served := h.serve(l, httpka.ServerConfig{IdleTimeout: d.IdleTimeout, CloseWith: d.CloseWith})
+	client := h.Client(d.Client, httpka.ClientConfig{NoReuse: d.NoReuse})
+	ctx := h.run.ctx
+	err := d.acts(ctx, h.run.Bench, client.Client, "http://"+addr.String())
 	if ctx.Err() != nil {
-		s.step("stop", "the run ends here, and kax closes what is open")
+		h.run.sayStop()
 	}
 	// Connections first: an open one may still probe.
 	client.Close()
@@ -94,15 +96,11 @@ func (d Demo) Run(ctx context.Context, env Env) error {
 	if waitErr := client.Wait(closeCtx); waitErr != nil {
 		err = errors.Join(err, fmt.Errorf("wait for the client's connections to close: %w", waitErr))
 	}
-	err = errors.Join(err, srv.Shutdown(closeCtx), <-served)
-	if err = errors.Join(err, s.close()); err != nil {
-		return err
-	}
-	return done(ctx)
+	return errors.Join(err, srv.Shutdown(closeCtx), <-served)
 }
 
 // acts returns nil where ctx ends them.
-func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base string) error {
+func (d Demo) acts(ctx context.Context, b *Bench, client *httpka.Client, base string) error {
 	// Requests go on when ctx ends: a cut one would look like a failure.
 	get := func(path string) error {
 		reqCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
@@ -115,7 +113,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		return nil
 	}
 
-	s.step("close", "%d requests, each answered with Connection: close", closeRequests)
+	b.Step("close", "%d requests, each answered with Connection: close", closeRequests)
 	for range closeRequests {
 		if ctx.Err() != nil {
 			return nil
@@ -132,7 +130,7 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 	if d.NoReuse {
 		terms = "the client asks to close after each"
 	}
-	s.step("keep", "%d requests with pauses of %s; %s", keepRequests, list(d.Pauses), terms)
+	b.Step("keep", "%d requests with pauses of %s; %s", keepRequests, list(d.Pauses), terms)
 	for i := range keepRequests {
 		if i > 0 && !pause(ctx, d.Pauses, i-1) {
 			return nil
@@ -146,10 +144,10 @@ func (d Demo) acts(ctx context.Context, s *stage, client *httpka.Client, base st
 		if client.Wait(ctx) != nil {
 			return nil
 		}
-		s.step("idle", "nothing to wait for: without reuse no connection is left open")
+		b.Step("idle", "nothing to wait for: without reuse no connection is left open")
 		return nil
 	}
-	s.step("idle", "nobody asks any more, and the server waits for its idle timeout, %s", times.Clock(d.IdleTimeout))
+	b.Step("idle", "nobody asks any more, and the server waits for its idle timeout, %s", times.Clock(d.IdleTimeout))
 	_ = client.Wait(ctx) // ends with ctx, if not with the connection
 	return nil
 }
@@ -213,28 +211,6 @@ func (d Demo) settings(ctx context.Context, listener net.Listener, addr netip.Ad
 		out.Pauses = append(out.Pauses, timeline.Seconds(p))
 	}
 	return out, nil
-}
-
-// dialer connects with the client's settings, and makes sure that they hold on
-// the socket that is used.
-func (d Demo) dialer(s *stage, want timeline.KeepaliveOptions) func(context.Context, string, string) (net.Conn, error) {
-	dialer := d.Client.Dialer()
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		got, err := tcpka.Get(conn.(*net.TCPConn))
-		if err == nil && timeline.Options(got) != want {
-			err = fmt.Errorf("the client's socket has keepalive %v", got)
-		}
-		if err != nil {
-			conn.Close()
-			return nil, err
-		}
-		s.own(addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr()))
-		return s.watch(conn, true)
-	}
 }
 
 // watchedListener gives what it accepts to the stage.

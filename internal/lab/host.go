@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -30,6 +31,23 @@ type Host struct {
 
 	mu   sync.Mutex
 	from []*net.TCPConn // what its listeners have accepted
+}
+
+// Do calls f where the host is: this process is where it is, if it is none of
+// the lab's.
+func (h *Host) Do(f func() error) error {
+	if h.Host == nil {
+		return f()
+	}
+	return h.Host.Do(f)
+}
+
+// fails says on which of the lab's hosts something failed.
+func (h *Host) fails(err error) error {
+	if h.Host == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", h.label, err)
 }
 
 // accepted are the connections that the host's listeners have accepted.
@@ -134,7 +152,7 @@ func (h *Host) Listen(s tcpka.Settings) (*Listener, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.label, err)
+		return nil, h.fails(err)
 	}
 	out := &Listener{l.(*net.TCPListener), h}
 	h.run.keep(out)
@@ -169,17 +187,34 @@ func (h *Host) Dial(ctx context.Context, s tcpka.Settings, to netip.AddrPort) (c
 		h.run.stage.ownAll(from, to) // its packets may be released before the dial returns
 	}
 	err = h.Do(func() error {
-		conn, err := s.Dialer().DialContext(ctx, "tcp4", to.String())
+		conn, err := s.Dialer().DialContext(ctx, "tcp", to.String())
 		if err == nil {
 			c = conn.(*net.TCPConn)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.label, err)
+	if err == nil {
+		err = holds(c, s)
 	}
+	if err != nil {
+		return nil, h.fails(err)
+	}
+	h.run.stage.own(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
 	h.run.keep(c)
 	return c, nil
+}
+
+// holds makes sure that settings are in force on the socket that is used.
+func holds(c *net.TCPConn, s tcpka.Settings) error {
+	got, err := tcpka.Get(c)
+	want, err2 := effective(s)
+	if err = errors.Join(err, err2); err == nil && got != want {
+		err = fmt.Errorf("the client's socket has keepalive %v", got)
+	}
+	if err != nil {
+		c.Close()
+	}
+	return err
 }
 
 // keep remembers a socket until the lab is over.
@@ -198,18 +233,20 @@ func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnEvent, cfg.ErrorLog = h.run.stage.served, log.New(io.Discard, "", 0) // what fails shows on the timeline
-	srv := httpka.NewServer(cfg)
-	served := make(chan struct{})
-	go func() {
-		_ = srv.Serve(l) // ends with its listener, which the bench closes
-		close(served)
-	}()
+	srv, served := h.serve(l, cfg)
 	h.run.atEnd(func() {
 		_ = srv.Close()
 		<-served
 	})
 	return nil
+}
+
+// serve runs an HTTP server that tells the timeline what it does.
+func (h *Host) serve(l net.Listener, cfg httpka.ServerConfig) (srv *httpka.Server, served chan error) {
+	cfg.OnEvent, cfg.ErrorLog = h.run.stage.served, log.New(io.Discard, "", 0) // what fails shows on the timeline
+	srv, served = httpka.NewServer(cfg), make(chan error, 1)
+	go func() { served <- srv.Serve(watchedListener{l, h.run.stage}) }()
+	return srv, served
 }
 
 // A Client is an HTTP client on a host.
@@ -223,14 +260,15 @@ type Client struct {
 
 // A Socket is that of a client's connection, which notes how reading ends.
 type Socket struct {
-	*net.TCPConn
+	net.Conn // the counters', where these are all there is
+	TCPConn  *net.TCPConn
 
 	mu  sync.Mutex
 	err error
 }
 
 func (s *Socket) Read(b []byte) (int, error) {
-	n, err := s.TCPConn.Read(b)
+	n, err := s.Conn.Read(b)
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -266,9 +304,13 @@ func (h *Host) Client(s tcpka.Settings, cfg httpka.ClientConfig) *Client {
 		if err != nil {
 			return nil, err
 		}
+		watched, err := h.run.stage.watch(conn, true)
+		if err != nil {
+			return nil, err
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		socket := &Socket{TCPConn: conn}
+		socket := &Socket{TCPConn: conn, Conn: watched}
 		c.sockets = append(c.sockets, socket)
 		return socket, nil
 	}

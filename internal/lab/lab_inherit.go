@@ -168,7 +168,7 @@ func (h *Host) listenAsGo(s tcpka.Settings) (*net.TCPListener, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.label, err)
+		return nil, h.fails(err)
 	}
 	h.run.keep(l)
 	return l.(*net.TCPListener), nil

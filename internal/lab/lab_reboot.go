@@ -58,7 +58,7 @@ func reboot(r *Run) error {
 		if err := r.Sleep(plan.First().Latest + slack); err != nil {
 			return err
 		}
-		r.Check(isEstablished(socket), "after %v the connection is ESTABLISHED, for this end.", plan.First().Latest)
+		r.Check(isEstablished(socket.TCPConn), "after %v the connection is ESTABLISHED, for this end.", plan.First().Latest)
 	}
 	r.Step(r.Name, "the next request")
 	req, err := http.NewRequestWithContext(r.ctx, http.MethodPost, server.URL("/keep"), nil)

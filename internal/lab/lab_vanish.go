@@ -72,7 +72,7 @@ func vanish(r *Run) error {
 	if err := r.Sleep(at.Latest + hangs/4); err != nil {
 		return err
 	}
-	up := isEstablished(socket)
+	up := isEstablished(socket.TCPConn)
 	r.Check(up && socket.Err() == nil && r.Story(name).Of("probe").Len() == 0,
 		"when that time is over the connection is ESTABLISHED, not a probe was sent, and the pool has noticed nothing.")
 	r.Step(r.Name, "#%d: the next request", r.Story(name).N)

@@ -20,6 +20,7 @@ import (
 // Labs are all of them, in the order in which they are to be read.
 func Labs() []Lab {
 	return []Lab{
+		demoLab(),
 		closeLab(),
 		keepLab(),
 		idleCloseLab(),
@@ -61,6 +62,8 @@ type Lab struct {
 	// Run takes the steps, and then has [Bench.Check] hold what was seen against
 	// what the lab teaches.
 	Run func(*Bench) error
+
+	ownEnd bool // Run ends its connections itself, also when it is interrupted
 }
 
 // Settings are what a user may choose.
