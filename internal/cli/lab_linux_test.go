@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -135,7 +136,7 @@ func TestLabForbidden(t *testing.T) {
 }
 
 // However a lab ends, the process in its namespaces ends with it, and these with
-// that: nobody else has them open.
+// that.
 func TestLabLeavesNothing(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
@@ -156,7 +157,14 @@ func TestLabLeavesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer unix.Close(fd)
-				held := networksOf(t, inside)
+				// Nobody else is in its namespaces, so that these end with it.
+				for _, network := range networksOf(t, inside) {
+					for _, pid := range whoIsIn(t, network) {
+						if pid != inside {
+							t.Errorf("process %d is in %s too", pid, network)
+						}
+					}
+				}
 				if err := run.cmd.Process.Signal(sig); err != nil {
 					t.Fatal(err)
 				}
@@ -168,11 +176,6 @@ func TestLabLeavesNothing(t *testing.T) {
 					}
 					if moment != `"header"` && packetsIn(t, file) == 0 {
 						t.Error("no packets in the file")
-					}
-				}
-				for _, network := range held {
-					if pid := whoIsIn(t, network); pid != "" {
-						t.Errorf("process %s is in %s, of a lab that is over", pid, network)
 					}
 				}
 			})
@@ -212,19 +215,25 @@ func networksOf(t *testing.T, pid int) (names []string) {
 	return names
 }
 
-// whoIsIn is a process in a network namespace, or empty.
-func whoIsIn(t *testing.T, network string) string {
+// whoIsIn are the processes in a network namespace.
+func whoIsIn(t *testing.T, network string) (pids []int) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, link := range links {
-		if name, err := os.Readlink(link); err == nil && name == network {
-			return link
+		name, err := os.Readlink(link)
+		if err != nil || name != network {
+			continue // also one that has ended meanwhile
 		}
+		var pid int
+		if _, err := fmt.Sscanf(link, "/proc/%d/ns/net", &pid); err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
 	}
-	return ""
+	return pids
 }
 
 // Labs that run one after the other in a process leave no descriptor open.

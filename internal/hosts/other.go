@@ -39,6 +39,9 @@ func (*Host) Via(netip.Addr) error { return unsupported() }
 // Silence is Linux's.
 func (*Host) Silence() (lift func() error, err error) { return nil, unsupported() }
 
+// LoseFIN is Linux's.
+func (*Host) LoseFIN() (lift func() error, err error) { return nil, unsupported() }
+
 // Translate is Linux's.
 func (*Host) Translate(_, _ *Host, _ NAT) error { return unsupported() }
 

@@ -10,11 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where in a segment its ports stand (RFC 9293 section 3.1).
+// Where in a segment its ports and flags stand (RFC 9293 section 3.1).
 const (
 	sourcePort      = 0
 	destinationPort = 2
+	controlBits     = 13
 )
+
+const flagFIN = 1
 
 // Drop loses every TCP segment to or from a port in the calling thread's network
 // namespace, until it is lifted on the same thread. Whoever sends to the port
@@ -37,7 +40,21 @@ func (h *Host) Silence() (lift func() error, err error) {
 	return func() error { return h.Do(undo) }, nil
 }
 
-// drop loses what goes out or comes in and matches.
+// LoseFIN loses the FINs that come to the host, as if they were still on their
+// way, until it is lifted.
+func (h *Host) LoseFIN() (lift func() error, err error) {
+	var undo func() error
+	err = h.Do(func() (err error) {
+		undo, err = drop("fin", nil, append(tcp(), flag(flagFIN)...))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("host %s: %w", h.Name, err)
+	}
+	return func() error { return h.Do(undo) }, nil
+}
+
+// drop loses what goes out or comes in and matches; nil matches nothing.
 func drop(name string, out, in []expr.Any) (lift func() error, err error) {
 	c, err := nftables.New()
 	if err != nil {
@@ -52,6 +69,9 @@ func drop(name string, out, in []expr.Any) (lift func() error, err error) {
 		{"from", nftables.ChainHookOutput, out}, // lost by the time that the system call returns
 		{"to", nftables.ChainHookInput, in},
 	} {
+		if chain.match == nil {
+			continue
+		}
 		c.AddRule(&nftables.Rule{
 			Table: table,
 			Chain: c.AddChain(&nftables.Chain{
@@ -98,6 +118,15 @@ func at(offset uint32, port uint16) []expr.Any {
 	return []expr.Any{
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
+	}
+}
+
+// flag matches a control bit.
+func flag(bit byte) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: controlBits, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{bit}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{0}},
 	}
 }
 

@@ -116,11 +116,11 @@ func inherit(b *Bench) error {
 		x.Check(same(got, x.want) && due == (probes.Len() > 0) && (!due || onTime(plan.First(), after)),
 			"the accepted socket has keepalive %v, %s.", got, seen)
 	}
-	sent, err := server.Count("TcpExt", "TCPKeepAlive")
+	all, sent, err := server.Seen(Conn{}, "TcpExt", "TCPKeepAlive")
 	if err != nil {
 		return err
 	}
-	b.Check(sent == b.Story(Conn{}).Of("probe").By(timeline.Server).Len() && sent == want, "The server's kernel counts %s.", timeline.Count(sent, "probe"))
+	b.Check(sent == all.Of("probe").By(timeline.Server).Len() && sent >= want, "The server's kernel counts %s.", timeline.Count(sent, "probe"))
 	return nil
 }
 

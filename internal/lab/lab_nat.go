@@ -88,10 +88,9 @@ func nat(r *Run) error {
 
 	r.Step(r.Name, "#%d: the next request", idle.N)
 	took, err := asker.Ask(server.URL("/keep"), hangs)
-	s := r.Story(name)
+	s, segments, countErr := client.Seen(name, "Tcp", "RetransSegs")
 	again := s.Of("retransmission").Len()
 	probes := timeline.Count(s.Of("probe").Len(), "probe")
-	segments, countErr := client.Count("Tcp", "RetransSegs")
 	if countErr != nil {
 		return countErr
 	}

@@ -80,13 +80,12 @@ func unacked(r *Run) error {
 		r.Check(d.Errno == "ETIMEDOUT", "the program reads %s (%s).", d.Errno, d.Text)
 		died = d.At
 	}
-	s := r.Story(name)
-	probes, again := s.Of("probe").Len(), s.Of("retransmission").Len()
-	counted, err := client.Count("TcpExt", "TCPKeepAlive")
+	s, repeated, err := client.Seen(name, "Tcp", "RetransSegs")
 	if err != nil {
 		return err
 	}
-	repeated, err := client.Count("Tcp", "RetransSegs")
+	probes, again := s.Of("probe").Len(), s.Of("retransmission").Len()
+	counted, err := client.Count("TcpExt", "TCPKeepAlive")
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ func Labs() []Lab {
 		rebootLab(),
 		inheritLab(),
 		unackedLab(),
+		proxyLab(),
+		raceLab(),
+		http2PingLab(),
 	}
 }
 

@@ -23,6 +23,22 @@ func (b *Bench) Story(of Conn) Story {
 	return b.story(of)
 }
 
+// Seen is a connection's story and one of the host's counters, of the same moment:
+// nothing was counted until all that had happened was told.
+func (h *Host) Seen(of Conn, group, counter string) (Story, int, error) {
+	for {
+		before, err := h.Count(group, counter)
+		if err != nil {
+			return Story{}, 0, err
+		}
+		s := h.run.Story(of)
+		after, err := h.Count(group, counter)
+		if err != nil || before == after || h.run.ctx.Err() != nil {
+			return s, after, err
+		}
+	}
+}
+
 func (b *Bench) story(of Conn) Story {
 	b.mu.Lock()
 	defer b.mu.Unlock()
