@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -181,6 +182,45 @@ func TestLabLeavesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// At any moment: the parent may be killed before there is a word of output.
+func TestLabKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	const runs = 20
+	for i := range runs {
+		file := filepath.Join(sharedDir(t), "lab.pcapng") // names the run
+		cmd := ordinary(kax(asIs, "lab", "run", "vanish", "-w", file))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i*i) * time.Millisecond) // closest to the beginning
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		for guard := time.Now().Add(20 * time.Second); len(withArgument(t, file)) > 0; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(guard) {
+				t.Fatalf("killed after %d ms: processes %v are left", i*i, withArgument(t, file))
+			}
+		}
+	}
+}
+
+// withArgument are the processes with an argument.
+func withArgument(t *testing.T, argument string) (pids []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if line, err := os.ReadFile(name); err == nil && strings.Contains(string(line), argument) {
+			pids = append(pids, name)
+		}
+	}
+	return pids
 }
 
 // gone waits until a process has ended.

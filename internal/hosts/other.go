@@ -57,3 +57,12 @@ func Link(_, _ *Host, _ netip.Prefix) (atA, atB netip.Addr, err error) {
 
 // Forget is Linux's.
 func Forget(syscall.Conn) error { return unsupported() }
+
+// Routed is Linux's.
+type Routed struct {
+	Client, Router, Server *Host
+	ClientAddr, ServerAddr netip.Addr
+}
+
+// NewRouted is Linux's.
+func NewRouted(NAT, netip.Prefix, netip.Prefix) (*Routed, error) { return nil, unsupported() }

@@ -63,22 +63,34 @@ func (r *Run) Host(name string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Host{Host: h, run: r, label: name}
+	return r.adopt(h), nil
+}
+
+// adopt makes a machine one of the run's, which lets go of it in the end.
+func (r *Run) adopt(h *hosts.Host, addrs ...netip.Addr) *Host {
+	out := &Host{Host: h, run: r, label: h.Name, all: addrs}
+	if len(addrs) > 0 {
+		out.Addr = addrs[0]
+	}
 	if len(r.Runs) > 1 {
-		out.label = r.Name + " " + name
+		out.label = r.Name + " " + h.Name
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hosts = append(r.hosts, out)
-	return out, nil
+	return out
+}
+
+// subnet is one that the lab has not used yet.
+func (r *Run) subnet() netip.Prefix {
+	r.links++
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(r.index), byte(r.links), 0}), 24)
 }
 
 // Link connects two machines by a subnet of their own, after which they must be
 // given to [Run.Capture]. The second can be reached there.
 func (r *Run) Link(a, b *Host) (err error) {
-	r.links++
-	subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(r.index), byte(r.links), 0}), 24)
-	a.Addr, b.Addr, err = hosts.Link(a.Host, b.Host, subnet)
+	a.Addr, b.Addr, err = hosts.Link(a.Host, b.Host, r.subnet())
 	a.all, b.all = append(a.all, a.Addr), append(b.all, b.Addr)
 	return err
 }
@@ -110,27 +122,11 @@ func (r *Run) Pair() (client, server *Host, err error) {
 // Routed is a client and a server, and between them a router that translates the
 // client's address and forgets idle connections.
 func (r *Run) Routed(nat hosts.NAT) (client, router, server *Host, err error) {
-	for name, h := range map[string]**Host{"client": &client, "router": &router, "server": &server} {
-		if *h, err = r.Host(name); err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	if err = r.Link(router, client); err != nil {
+	n, err := hosts.NewRouted(nat, r.subnet(), r.subnet())
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	inside := router.Addr
-	if err = r.Link(router, server); err != nil {
-		return nil, nil, nil, err
-	}
-	if err = client.Via(inside); err != nil {
-		return nil, nil, nil, err
-	}
-	if err = server.Via(router.Addr); err != nil {
-		return nil, nil, nil, err
-	}
-	if err = router.Translate(client.Host, server.Host, nat); err != nil {
-		return nil, nil, nil, err
-	}
+	client, router, server = r.adopt(n.Client, n.ClientAddr), r.adopt(n.Router), r.adopt(n.Server, n.ServerAddr)
 	client.nat = true
 	return client, router, server, r.Capture(client, router, server)
 }
