@@ -208,7 +208,7 @@ func holds(c *net.TCPConn, s tcpka.Settings) error {
 		err = fmt.Errorf("the client's socket has keepalive %v", got)
 	}
 	if err != nil {
-		c.Close()
+		_ = c.Close()
 	}
 	return err
 }
@@ -232,7 +232,7 @@ func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) error {
 	srv, served := h.serve(l, cfg)
 	h.run.atEnd(func() {
 		_ = srv.Close()
-		<-served
+		_ = <-served // that its listener was closed, at most
 	})
 	return nil
 }

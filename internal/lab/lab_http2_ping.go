@@ -143,7 +143,7 @@ func (c *http2Client) dialer(h *Host, s tcpka.Settings) func(context.Context, st
 			return nil, err
 		}
 		if c.socket != nil {
-			conn.Close()
+			_ = conn.Close()
 			return nil, fmt.Errorf("%s: a second connection", address)
 		}
 		c.socket = &pingSocket{TCPConn: conn}

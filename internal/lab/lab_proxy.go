@@ -138,13 +138,13 @@ func relay(l *Listener, dial func() (*net.TCPConn, error)) {
 		}
 		back, err := dial()
 		if err != nil {
-			front.Close()
+			_ = front.Close()
 			continue
 		}
 		var once sync.Once
 		both := func() {
-			front.Close()
-			back.Close()
+			_ = front.Close()
+			_ = back.Close()
 		}
 		for _, way := range [][2]*net.TCPConn{{front, back}, {back, front}} {
 			go func() {
