@@ -26,12 +26,13 @@ func Labs() []Lab {
 		idleCloseLab(),
 		vanishLab(),
 		natLab(),
-		rebootLab(),
-		inheritLab(),
 		unackedLab(),
+		zeroWindowLab(),
 		proxyLab(),
 		raceLab(),
+		rebootLab(),
 		http2PingLab(),
+		inheritLab(),
 	}
 }
 
