@@ -31,6 +31,7 @@ func Labs() []Lab {
 		proxyLab(),
 		raceLab(),
 		rebootLab(),
+		userTimeoutLab(),
 		http2PingLab(),
 		inheritLab(),
 	}
