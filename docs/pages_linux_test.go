@@ -106,7 +106,7 @@ func inside(t *testing.T) bool {
 	}
 	_, err := start("-test.run", "^$")
 	need.Permission(t, "make namespaces", err)
-	out, err := start("-test.run", strings.Join(names, "/"), "-test.v", "-test.count=1", "-test.timeout=5m", fmt.Sprintf("-update=%v", *update))
+	out, err := start("-test.run", strings.Join(names, "/"), "-test.v", "-test.count=1", "-test.timeout=9m", fmt.Sprintf("-update=%v", *update))
 	switch text := string(out); {
 	case err != nil:
 		t.Errorf("%v\n%s", err, text)

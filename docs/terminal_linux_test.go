@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +22,8 @@ type terminal struct {
 	dir   string // for the commands' text
 	shell *exec.Cmd
 	steps *os.File
-	code  int // of the last command
+	code  int   // of the last command
+	old   []int // processes that go on behind it
 
 	mu      sync.Mutex
 	out     []byte        // what nobody has looked at yet
@@ -29,9 +32,8 @@ type terminal struct {
 }
 
 // loop runs files that are named on descriptor 3, and marks their ends, with the
-// exit code. A ^C is for the command and not for the shell.
-const loop = `trap : INT
-while IFS= read -r step <&3; do . "$step" 3<&- </dev/null; printf '\001%d\n' "$?"; done`
+// exit code.
+const loop = `while IFS= read -r step <&3; do . "$step" 3<&- </dev/null; printf '\001%d\n' "$?"; done`
 
 var mark = regexp.MustCompile("\x01([0-9]+)\n")
 
@@ -41,7 +43,7 @@ func patience() time.Duration {
 	if *update {
 		return 5 * time.Second
 	}
-	return time.Minute
+	return 3 * time.Minute // go run may have to compile
 }
 
 var errSilent = errors.New("nothing more came")
@@ -91,6 +93,7 @@ func open(dir, scratch string, as *syscall.SysProcAttr) (*terminal, error) {
 
 // enter gives the shell a command. It sees the exit code of the one before.
 func (t *terminal) enter(command string) error {
+	t.old = t.processes()
 	f, err := os.CreateTemp(t.dir, "step-")
 	if err != nil {
 		return err
@@ -177,8 +180,36 @@ func (t *terminal) skip() {
 	_ = t.wait(func(b []byte, _ bool) int { return bytes.LastIndexByte(b[:len(b)-len(mark.Find(b))], '\n') + 1 })
 }
 
-// interrupt is ^C.
-func (t *terminal) interrupt() error { return syscall.Kill(-t.shell.Process.Pid, syscall.SIGINT) }
+// interrupt is ^C, for what the last command has started.
+func (t *terminal) interrupt() error {
+	for _, pid := range t.processes() {
+		if slices.Contains(t.old, pid) || pid == t.shell.Process.Pid {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// processes are those of the shell's group.
+func (t *terminal) processes() (pids []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// proc_pid_stat(5): after the name in brackets state, parent and group.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if group, err := strconv.Atoi(fields[2]); err == nil && group == t.shell.Process.Pid {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
 
 // close ends the shell and what it has started.
 func (t *terminal) close() {

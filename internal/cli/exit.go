@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Exit codes; docs/records.md lists them.
+// Exit codes; docs/reference/records.md lists them.
 const (
 	exitOK          = 0
 	exitFailed      = 1

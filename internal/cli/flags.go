@@ -115,7 +115,7 @@ func (f *outputFlags) kinds() []string {
 func registerShown(cmd *cobra.Command, json *bool, color *string) {
 	*color = "auto"
 	fs := cmd.Flags()
-	fs.BoolVar(json, "json", false, "write records as lines of JSON (docs/records.md)")
+	fs.BoolVar(json, "json", false, "write records as lines of JSON (docs/reference/records.md)")
 	fs.Var(oneOf(color, "auto", "always", "never"), "color", "colour; auto is on a terminal without NO_COLOR")
 }
 

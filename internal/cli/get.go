@@ -38,7 +38,7 @@ program: being its user, or root.`,
 		}),
 	}
 	f.register(cmd, true)
-	cmd.Flags().BoolVar(&json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	cmd.Flags().BoolVar(&json, "json", false, "write records, one JSON object a line (docs/reference/records.md)")
 	return cmd
 }
 

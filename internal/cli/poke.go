@@ -55,7 +55,7 @@ nothing of the connection.`,
 	fs := cmd.Flags()
 	fs.Var(duration(&f.wait, positive), "wait", "how long to wait for the answer: longer than the way there and back")
 	fs.BoolVar(&f.force, "force", false, "poke though one lost probe could end the connection, or it is half closed")
-	fs.BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	fs.BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/reference/records.md)")
 	return cmd
 }
 

@@ -51,7 +51,7 @@ already passed makes a probe due at once.`,
 	f.target.register(cmd, true)
 	f.tcp.register(cmd)
 	cmd.Flags().Lookup("user-timeout").Usage += "; 0 takes it away"
-	cmd.Flags().BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/records.md)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write records, one JSON object a line (docs/reference/records.md)")
 	return cmd
 }
 

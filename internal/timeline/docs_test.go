@@ -11,15 +11,15 @@ import (
 	"kax/internal/timeline"
 )
 
-// docs/records.md names every key and every kind.
+// docs/reference/records.md names every key and every kind.
 func TestRecordsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/records.md")
+	text, err := os.ReadFile("../../docs/reference/records.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	demand := func(what, name string) {
 		if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "## "+name+"\n") {
-			t.Errorf("docs/records.md does not say what the %s %q is", what, name)
+			t.Errorf("docs/reference/records.md does not say what the %s %q is", what, name)
 		}
 	}
 	for _, kind := range timeline.Kinds() {
@@ -52,9 +52,9 @@ func writesItself(typ reflect.Type) bool {
 	return typ.Implements(reflect.TypeFor[json.Marshaler]()) || typ.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
-// The examples in docs/records.md are records.
+// The examples in docs/reference/records.md are records.
 func TestDocumentedRecords(t *testing.T) {
-	text, err := os.ReadFile("../../docs/records.md")
+	text, err := os.ReadFile("../../docs/reference/records.md")
 	if err != nil {
 		t.Fatal(err)
 	}
