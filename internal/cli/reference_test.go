@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -262,11 +261,14 @@ as good as another to them, so probes keep the connection: the idle time before 
 first probe has to be shorter than the timeout.
 `)
 	table := func(counts bool) {
-		b.WriteString("\n| system | kind | idle timeout | note | source | year |\n|---|---|---|---|---|---|\n")
+		b.WriteString("\n| system | kind | timeout | by which document; note |\n|---|---|---|---|\n")
 		for _, s := range known.Systems() {
 			if s.ProbesCount() == counts {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d |\n", escapeMarkdown(s.Name), s.Kind,
-					times.Clock(s.IdleTimeout.Round(time.Millisecond)), escapeMarkdown(s.Note), escapeMarkdown(s.Source), s.Year)
+				note := fmt.Sprintf("%s, %d", s.Source, s.Year)
+				if s.Note != "" {
+					note += "; " + s.Note
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", escapeMarkdown(s.Name), s.Kind, times.Clock(s.IdleTimeout), escapeMarkdown(note))
 			}
 		}
 	}
