@@ -54,7 +54,8 @@ func TestMain(m *testing.M) {
 // Each page runs from its beginning to its end in a folder and a network of its
 // own, as an ordinary user; sudo makes its commands root of that network.
 func TestPages(t *testing.T) {
-	for _, p := range pages(t) {
+	all := pages(t)
+	for _, p := range append(all, inProse(t, all)...) {
 		if !slices.ContainsFunc(p.blocks, (*block).runs) {
 			continue
 		}

@@ -12,15 +12,6 @@ import (
 	"kax/internal/need"
 )
 
-// aSYN is a SYN of macOS on its loopback interface, as Wireshark copies it.
-const aSYN = `0000   1e 00 00 00 60 0a 45 cf 00 2c 06 40 00 00 00 00   ....` + "`" + `.E..,.@....
-0010   00 00 00 00 00 00 00 00 00 00 00 01 00 00 00 00   ................
-0020   00 00 00 00 00 00 00 00 00 00 00 01 e1 7a 23 f0   .............z#.
-0030   9e 32 88 36 00 00 00 00 b0 02 ff ff 00 34 00 00   .2.6.........4..
-0040   02 04 3f c4 01 03 03 05 01 01 08 0a 42 f9 03 ad   ..?.........B...
-0050   00 00 00 00 04 02 00 00                           ........
-`
-
 func decoded(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	cmd := kax(asIs, append([]string{"decode"}, args...)...)

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +35,6 @@ const (
 	noRaw     = "without CAP_NET_RAW"
 	noRawAs   = "without CAP_NET_RAW, else as it is"
 	bare      = "without leave" // and without user namespaces
-	holding   = "not at all"    // a program with an idle connection
 )
 
 func TestMain(m *testing.M) {
@@ -60,10 +56,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code)
 	}
-	if mode == holding {
-		fmt.Fprintln(os.Stderr, holdConnection())
-		os.Exit(1)
-	}
 	if err := prepare(mode); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the test:", err)
 		os.Exit(99)
@@ -79,35 +71,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
-}
-
-// holdConnection holds a connection to itself until it is killed, and tells of it
-// once it has been idle for a second.
-func holdConnection() error {
-	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	client, err := (&net.Dialer{KeepAlive: -1}).Dial("tcp4", l.Addr().String())
-	if err != nil {
-		return err
-	}
-	server, err := l.Accept()
-	if err != nil {
-		return err
-	}
-	raw, err := server.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		return err
-	}
-	time.Sleep(time.Second + 20*time.Millisecond)
-	err = raw.Control(func(fd uintptr) {
-		fmt.Printf("PID=%d FD=%d PORT=%d\n", os.Getpid(), fd, client.LocalAddr().(*net.TCPAddr).Port)
-	})
-	if err == nil {
-		time.Sleep(time.Hour) // the test kills it
-	}
-	return err
 }
 
 func prepare(mode string) error {
@@ -143,7 +106,7 @@ func kax(mode string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), envMain+"="+mode, "NO_COLOR=", "COLUMNS=",
 		"GORACE=atexit_sleep_ms=0") // or every kax takes a second to end
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if mode != asIs && mode != noRawAs && mode != holding {
+	if mode != asIs && mode != noRawAs {
 		newNamespaces(cmd)
 	}
 	return cmd

@@ -6,17 +6,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/spf13/cobra"
 
-	"kax/httpka"
 )
 
 func TestUsage(t *testing.T) {
@@ -300,153 +294,6 @@ func TestServe(t *testing.T) {
 			t.Errorf("no %q: %s", want, res)
 		}
 	}
-}
-
-// Every command has examples, and they run as they stand.
-func TestHelpExamples(t *testing.T) {
-	t.Parallel()
-	needNamespaces(t)
-	examples, without := helpExamples()
-	for _, c := range without {
-		t.Errorf("%q has no examples", c)
-	}
-	for line := range examples {
-		t.Run(line, func(t *testing.T) {
-			t.Parallel()
-			example(t, line)
-		})
-	}
-}
-
-// helpExamples are the lines of all examples, and the commands without one.
-func helpExamples() (lines map[string]bool, without []string) {
-	lines = map[string]bool{}
-	var walk func(*cobra.Command)
-	walk = func(c *cobra.Command) {
-		if c.Example == "" {
-			without = append(without, c.CommandPath())
-		}
-		for line := range strings.Lines(c.Example) {
-			lines[strings.TrimSpace(line)] = true
-		}
-		for _, sub := range c.Commands() {
-			walk(sub)
-		}
-	}
-	walk((&app{}).root())
-	return lines, without
-}
-
-// Every kax command that README and docs name runs as it stands there; those that
-// are examples too run there.
-func TestDocumentedCommands(t *testing.T) {
-	t.Parallel()
-	needNamespaces(t)
-	docs, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := regexp.MustCompile("`(kax [^`]+)`")
-	seen, _ := helpExamples()
-	examples := len(seen)
-	for _, name := range append(docs, "../../README.md") {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
-			if line := m[1]; !seen[line] {
-				seen[line] = true
-				t.Run(line, func(t *testing.T) {
-					t.Parallel()
-					example(t, line)
-				})
-			}
-		}
-	}
-	if len(seen) == examples {
-		t.Error("no commands")
-	}
-}
-
-// example runs a line as a shell would, in a network of its own. What runs
-// until ^C gets it.
-func example(t *testing.T, line string) {
-	t.Helper()
-	program, args, _ := strings.Cut(line, " ")
-	if program != "kax" {
-		t.Fatalf("%q does not begin with kax", line)
-	}
-	if strings.HasPrefix(args, "read ") { // performance.md names no capture
-		if args = strings.ReplaceAll(args, "FILE", "demo.pcapng"); !strings.Contains(args, "demo.pcapng") && args != "read -" {
-			args += " demo.pcapng"
-		}
-		line = program + " " + args
-	}
-	shell, mode := exec.Command("sh", "-c", `printf '%s\n' `+args), freshNet
-	if strings.Contains(line, "$PID") {
-		// A process is out of reach from another user namespace than its own.
-		shell.Env, mode = append(os.Environ(), hold(t)...), asIs
-	}
-	switch {
-	case slices.Contains([]string{"read", "read -", "watch", "watch --summary", "http idle", "http race", "http request", "tcp dial", "tcp get", "tcp set", "tcp poke", "decode", "lab run"}, args):
-		shell = exec.Command("echo", args, "--help") // names the command only
-	case strings.HasPrefix(args, "tcp dial "):
-		if !inside(t) {
-			return
-		}
-		newPeer(t, "127.0.0.1:80")
-		mode = asIs
-	case strings.HasPrefix(args, "http idle "), strings.HasPrefix(args, "http race "):
-		if !inside(t) {
-			return
-		}
-		for addr, tls := range map[string]string{"127.0.0.1:8080": "--tls=false", "127.0.0.1:8443": "--tls"} {
-			start(t, kax(asIs, "http", "serve", addr, "--idle-timeout", "1500ms", tls)).until(t, "://")
-		}
-		mode = asIs
-	case strings.HasPrefix(args, "http request "):
-		if !inside(t) {
-			return
-		}
-		s := httpka.NewServer(httpka.ServerConfig{})
-		go s.Serve(newPeer(t, "127.0.0.1:80")) //nolint:errcheck // ends with the test
-		mode = asIs
-	}
-	words, err := shell.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := kax(mode, strings.Fields(string(words))...)
-	run.Dir = t.TempDir() // for the files it writes
-	if strings.HasPrefix(args, "decode ") {
-		if err := os.WriteFile(filepath.Join(run.Dir, "packet.txt"), []byte(aSYN), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if strings.Contains(line, "demo.pcapng") && strings.HasPrefix(args, "read ") {
-		file, _ := recorded(t)
-		run.Dir = filepath.Dir(file)
-	}
-	cmd := start(t, run)
-	if serves := strings.Contains(line, "serve"); serves || args == "tcp listen" {
-		cmd.until(t, map[bool]string{true: "://", false: "on 127.0.0.1:3000"}[serves])
-		if err := cmd.cmd.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if res := cmd.end(t); res.code != 0 || res.stdout == "" {
-		t.Error(res)
-	}
-}
-
-// hold starts another program with an idle connection, and returns the variables
-// that an example names it by: PID and FD, and the PORT of its peer.
-func hold(t *testing.T) []string {
-	t.Helper()
-	holder := start(t, kax(holding))
-	holder.until(t, "PORT=")
-	return strings.Fields(holder.stdout.String())
 }
 
 // A terminal of 80 columns holds every line, whatever the view.
