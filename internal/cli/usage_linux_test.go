@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-
 )
 
 func TestUsage(t *testing.T) {
