@@ -126,7 +126,7 @@ func inProse(t *testing.T, pages []*page) (more []*page) {
 				more = append(more, made[c])
 			}
 			examples := byName["docs/reference/commands/"+strings.ReplaceAll(c.path, " ", "-")+".md"].blocks
-			b := &block{line: 1, language: "console", lines: []string{"$ " + span}, notShown: true, ends: endless(span), terminal: 1}
+			b := &block{line: 1, language: "console", lines: []string{"$ " + span}, notShown: true, terminal: 1}
 			if len(made[c].blocks) == 0 {
 				for _, example := range examples {
 					if example.before != "" && b.before == "" {

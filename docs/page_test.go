@@ -38,7 +38,6 @@ type block struct {
 	varies   []string
 	omits    bool // a line "..." stands for others
 	notShown bool // the output is not in the block
-	ends     bool // with notShown: its command runs until ^C
 	terminal int  // from 1
 }
 
@@ -143,8 +142,8 @@ func (p *page) note(b *block, text string) (known bool, err error) {
 		b.varies = append(b.varies, list(rest)...)
 	case word == "omits":
 		b.omits = true
-	case text == "output not shown", text == "output not shown, runs until ^C":
-		b.notShown, b.ends = true, strings.HasSuffix(text, "^C")
+	case text == "output not shown":
+		b.notShown = true
 		return true, nil
 	case isTerminal:
 		b.terminal, err = strconv.Atoi(terminal)

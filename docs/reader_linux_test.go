@@ -244,7 +244,7 @@ func (r *reader) step(term *terminal, b *block, m *matcher, s *step, more, asks 
 		}
 	}
 	if b.notShown {
-		return silently(term, b, s)
+		return silently(term, s)
 	}
 	if s.stopped || b.terminal > 1 && !more || strings.HasSuffix(s.command, "&") {
 		var bad error
@@ -293,9 +293,9 @@ func (r *reader) end(term *terminal, b *block, m *matcher, s *step, want shown, 
 }
 
 // silently does a step whose output is not shown: there has to be some, and no
-// failure.
-func silently(term *terminal, b *block, s *step) error {
-	if b.ends {
+// failure. What runs until ^C gets it then.
+func silently(term *terminal, s *step) error {
+	if endless(s.command) {
 		if _, err := term.more(func(lines []string) (int, bool) { return 0, len(lines) > 0 }); err != nil {
 			return fmt.Errorf("%s: %w", s.command, err)
 		}

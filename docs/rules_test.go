@@ -145,3 +145,26 @@ func TestLinks(t *testing.T) {
 		t.Error("no links")
 	}
 }
+
+// Where a table names sources, each of its rows has a year.
+func TestSources(t *testing.T) {
+	n := 0
+	for _, p := range pages(t) {
+		sources := false
+		for line := range strings.Lines(p.prose()) {
+			switch isRow := strings.HasPrefix(line, "|"); {
+			case !isRow:
+				sources = false
+			case regexp.MustCompile(`\| (source|by which document)`).MatchString(line):
+				sources = true
+			case sources && !strings.HasPrefix(line, "|---"):
+				if n++; !regexp.MustCompile(`\b(19|20)\d\d\b`).MatchString(line) {
+					t.Errorf("%s: no year: %s", p.name, line)
+				}
+			}
+		}
+	}
+	if n < 40 {
+		t.Errorf("%d rows with a source", n)
+	}
+}

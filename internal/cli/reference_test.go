@@ -33,7 +33,7 @@ func TestReference(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("%q has no examples", cmd.CommandPath())
 		}
-		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
+		name := fileName(cmd)
 		want["reference/commands/"+name+".md"] = commandPage(cmd)
 		want["man/"+name+".1"] = manPage(cmd, exitCodes(t))
 		index.add(cmd, name)
@@ -89,6 +89,9 @@ func allCommands(root *cobra.Command) []*cobra.Command {
 	return all
 }
 
+// fileName is a command's name as its pages bear it.
+func fileName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
+
 const generated = "<!-- made by go generate ./... from internal/cli -->"
 
 // commandPage is the reference of a command: what its --help says.
@@ -106,43 +109,32 @@ func commandPage(cmd *cobra.Command) string {
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\n## Commands\n\n| command | what it does |\n|---|---|\n")
 		for _, sub := range cmd.Commands() {
-			fmt.Fprintf(&b, "| [%s](%s.md) | %s |\n", sub.CommandPath(), strings.ReplaceAll(sub.CommandPath(), " ", "-"), escapeMarkdown(sub.Short))
+			fmt.Fprintf(&b, "| [%s](%s.md) | %s |\n", sub.CommandPath(), fileName(sub), escapeMarkdown(sub.Short))
 		}
 	}
 	fmt.Fprintf(&b, "\n## Examples\n\n<!-- as root -->\n%s\n## Flags\n\n```text\n%s```\n\n", examples(cmd), cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
-	b.WriteString("Exit codes: [exit-codes.md](../exit-codes.md). In a terminal: ")
-	fmt.Fprintf(&b, "`%s --help`, or the [man page](../../man/%s.1).\n", cmd.CommandPath(), strings.ReplaceAll(cmd.CommandPath(), " ", "-"))
+	fmt.Fprintf(&b, "Exit codes: [exit-codes.md](../exit-codes.md). In a terminal: `%s --help`, or the\n[man page](../../man/%s.1).\n", cmd.CommandPath(), fileName(cmd))
 	return b.String()
 }
 
-// examples are a command's, with what docs' test has to know to run them: it takes
-// ^C to end a server, and an idle connection to poke.
+// examples are a command's, with the scene that docs' test needs to run them. Each
+// poke takes a connection that has been idle since the one before.
 func examples(cmd *cobra.Command) string {
 	var b strings.Builder
 	before := scene(cmd)
-	note := ""
 	for line := range strings.Lines(cmd.Example) {
-		line = strings.TrimSpace(line)
-		was := note
-		note = "<!-- output not shown -->"
-		if strings.HasPrefix(line, "kax http serve") {
-			note = "<!-- output not shown, runs until ^C -->"
-		}
-		if cmd.Name() == "poke" && was != "" {
-			was, before = "", "sleep 1.1"
-		}
-		if note != was {
-			if b.Len() > 0 {
+		if poke := cmd.Name() == "poke"; b.Len() == 0 || poke {
+			if poke && b.Len() > 0 {
 				b.WriteString("```\n\n")
+				before = "sleep 1.1"
 			}
-			fmt.Fprintln(&b, note)
+			b.WriteString("<!-- output not shown -->\n")
 			if before != "" {
 				fmt.Fprintf(&b, "<!-- before:\n%s\n-->\n", before)
 			}
 			b.WriteString("```console\n")
-			before = ""
 		}
-		fmt.Fprintf(&b, "$ %s\n", line)
+		fmt.Fprintf(&b, "$ %s\n", strings.TrimSpace(line))
 	}
 	return b.String() + "```\n"
 }
@@ -288,7 +280,7 @@ timeouts in a chain, the one nearer to the client has to be the shorter one.
 // mandoc(1) knows too. It bears no date: it is the same wherever it is made.
 func manPage(cmd *cobra.Command, codes []exitCode) string {
 	var b strings.Builder
-	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
+	name := fileName(cmd)
 	fmt.Fprintf(&b, ".\\\" made by go generate ./... from internal/cli\n.TH %q 1 \"\" \"kax\" \"kax manual\"\n", strings.ToUpper(name))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(cmd.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n%s\n", roff(cmd.CommandPath()), roff(strings.TrimPrefix(usageLine(cmd), cmd.CommandPath()+" ")))
@@ -311,7 +303,7 @@ func manPage(cmd *cobra.Command, codes []exitCode) string {
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString(".SH COMMANDS\n")
 		for _, sub := range cmd.Commands() {
-			fmt.Fprintf(&b, ".TP\n.BR %s (1)\n%s\n", roff(strings.ReplaceAll(sub.CommandPath(), " ", "-")), roff(sub.Short))
+			fmt.Fprintf(&b, ".TP\n.BR %s (1)\n%s\n", roff(fileName(sub)), roff(sub.Short))
 		}
 	}
 	b.WriteString(".SH OPTIONS\n")
@@ -333,7 +325,7 @@ func manPage(cmd *cobra.Command, codes []exitCode) string {
 	fmt.Fprintf(&b, ".EX\n%s\n.EE\n.SH SEE ALSO\n", roff(strings.Join(examples, "\n")))
 	var also []string
 	for _, other := range related(cmd) {
-		also = append(also, ".BR "+roff(strings.ReplaceAll(other.CommandPath(), " ", "-"))+" (1)")
+		also = append(also, ".BR "+roff(fileName(other))+" (1)")
 	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(append(also, ".BR tcp (7)"), ",\n"))
 	return b.String()

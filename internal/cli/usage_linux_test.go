@@ -164,7 +164,7 @@ func TestUsage(t *testing.T) {
 // An output that cannot be written is a failure, and no mistake in the usage.
 func TestFullOutput(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"version", "help", "completion bash", "http", "tcp plan", "tcp sockets", "tcp plan --json"} {
+	for _, args := range []string{"version", "help", "explain", "explain flags", "completion bash", "http", "tcp plan", "tcp sockets", "tcp plan --json"} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
