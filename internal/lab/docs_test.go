@@ -15,7 +15,9 @@ var update = flag.Bool("update", false, "write docs/labs.md")
 
 const docs = "../../docs/labs.md"
 
-// docs/labs.md is made of the labs' definitions: go test ./internal/lab -update.
+//go:generate go test . -count=1 -run ^TestDocs$ -update
+
+// docs/labs.md is made of the labs' definitions.
 func TestDocs(t *testing.T) {
 	want := document(Labs())
 	if *update {
@@ -28,15 +30,15 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/labs.md is not what the labs say: go test ./internal/lab -run TestDocs -update")
+		t.Error("docs/labs.md is not what the labs say: go generate ./...")
 	}
 }
 
 func document(labs []Lab) []byte {
 	var b bytes.Buffer
-	fmt.Fprint(&b, `# Labs
+	b.WriteString(strings.ReplaceAll(`# Labs
 
-<!-- Made of the definitions in internal/lab: go test ./internal/lab -run TestDocs -update -->
+<!-- made by go generate ./... from internal/lab -->
 
 Each lab answers one question by an experiment between hosts that are network
 namespaces of its own: no root, no other program, nothing left behind. It shows the
@@ -44,17 +46,24 @@ packets and requests as they happen, and holds what it teaches against this run'
 packets and kernel counters. The exit code is 3 if they contradict it, and 4 where
 the kernel lacks what the lab needs.
 
-    kax lab list
-    kax lab run vanish
-    kax lab run all
+<!-- output not shown -->
+~~~console
+$ kax lab list
+$ kax lab run vanish
+~~~
 
-`)
+<!-- not run: tests of internal/cli run each lab -->
+~~~console
+$ kax lab run all
+~~~
+
+`, "~~~", "```"))
 	fmt.Fprintln(&b, "| lab | question |\n|---|---|")
 	for _, l := range labs {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", l.Name, l.Name, l.Question)
 	}
 	for _, l := range labs {
-		fmt.Fprintf(&b, "\n## %s\n\n**%s**\n\n%s\n\n```\n%s\n```\n\n", l.Name, strings.ToUpper(l.Question[:1])+l.Question[1:], l.Teaches, strings.Trim(l.Topology, "\n"))
+		fmt.Fprintf(&b, "\n## %s\n\n**%s**\n\n%s\n\n```text\n%s\n```\n\n", l.Name, strings.ToUpper(l.Question[:1])+l.Question[1:], l.Teaches, strings.Trim(l.Topology, "\n"))
 		if l.Runs != nil {
 			fmt.Fprintln(&b, "| run | |\n|---|---|")
 			for _, v := range l.Runs(l.Settings) {
