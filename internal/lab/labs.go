@@ -32,6 +32,7 @@ func Labs() []Lab {
 		raceLab(),
 		rebootLab(),
 		userTimeoutLab(),
+		slowClockLab(),
 		http2PingLab(),
 		inheritLab(),
 	}
