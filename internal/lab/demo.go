@@ -96,7 +96,7 @@ func (d Demo) play(h *Host, l net.Listener, addr netip.AddrPort) error {
 	if waitErr := client.Wait(closeCtx); waitErr != nil {
 		err = errors.Join(err, fmt.Errorf("wait for the client's connections to close: %w", waitErr))
 	}
-	return errors.Join(err, srv.Shutdown(closeCtx), <-served)
+	return errors.Join(err, srv.Shutdown(closeCtx), served())
 }
 
 // acts returns nil where ctx ends them.

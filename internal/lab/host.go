@@ -232,17 +232,19 @@ func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) error {
 	srv, served := h.serve(l, cfg)
 	h.run.atEnd(func() {
 		_ = srv.Close()
-		_ = <-served // that its listener was closed, at most
+		_ = served() // that its listener was closed, at most
 	})
 	return nil
 }
 
-// serve runs an HTTP server that tells the timeline what it does.
-func (h *Host) serve(l net.Listener, cfg httpka.ServerConfig) (srv *httpka.Server, served chan error) {
+// serve runs an HTTP server that tells the timeline what it does. served waits
+// for its end.
+func (h *Host) serve(l net.Listener, cfg httpka.ServerConfig) (srv *httpka.Server, served func() error) {
 	cfg.OnEvent, cfg.ErrorLog = h.run.stage.served, log.New(io.Discard, "", 0) // what fails shows on the timeline
-	srv, served = httpka.NewServer(cfg), make(chan error, 1)
-	go func() { served <- srv.Serve(watchedListener{l, h.run.stage}) }()
-	return srv, served
+	srv = httpka.NewServer(cfg)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(watchedListener{l, h.run.stage}) }()
+	return srv, func() error { return <-done }
 }
 
 // A Client is an HTTP client on a host.
