@@ -297,6 +297,40 @@ func TestLabDescriptors(t *testing.T) {
 	}
 }
 
+// Of several labs a contradicted one weighs most, and one that cannot run least.
+func TestLabExitCodes(t *testing.T) {
+	l := lab.Lab{Name: "nat"}
+	against := &timeline.LabResult{Checks: []timeline.Check{{Text: "This holds.", Held: true}, {Text: "This does not."}}}
+	held, failed, unable := &timeline.LabResult{Held: true}, &timeline.LabResult{Error: "no"}, &timeline.LabResult{Error: "no", Unable: true}
+	for _, tc := range []struct {
+		results []*timeline.LabResult
+		code    int
+		says    string
+	}{
+		{[]*timeline.LabResult{held}, 0, ""},
+		{[]*timeline.LabResult{held, unable}, exitUnable, "cannot run here: nat"},
+		{[]*timeline.LabResult{unable, failed, held}, exitFailed, "failed: nat"},
+		{[]*timeline.LabResult{unable, failed, against}, exitProblem, "contradicted: nat"},
+	} {
+		var (
+			said  strings.Builder
+			tally labTally
+		)
+		for _, r := range tc.results {
+			tally.add(l, r)
+		}
+		a := &app{stdout: os.Stdout, stderr: &said, running: true}
+		if code := a.exit(tally.outcome()); code != tc.code || !strings.Contains(said.String(), tc.says) {
+			t.Errorf("exit code %d, want %d; %q", code, tc.code, said.String())
+		}
+	}
+	var said strings.Builder
+	a := &app{stdout: os.Stdout, stderr: &said, running: true}
+	if code := a.exit(outcome(l, against)); code != exitProblem || said.String() != "kax: lab nat is contradicted: This does not.\n" {
+		t.Errorf("exit code %d, %q", code, said.String())
+	}
+}
+
 // A sentence that does not hold contradicts the lab.
 func TestLabContradicted(t *testing.T) {
 	t.Parallel()

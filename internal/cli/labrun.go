@@ -175,13 +175,18 @@ func (a *app) oneLab(cmd *cobra.Command, f labFlags, l lab.Lab, set lab.Settings
 		err = s.err
 	}
 	err = errors.Join(err, report.close())
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !result.Held:
-		return coded{fmt.Errorf("lab %s is contradicted: %s", l.Name, strings.Join(result.Contradicted(), " ")), exitProblem}
 	}
-	return nil
+	return outcome(l, result)
+}
+
+// outcome says what contradicts a lab, if something does.
+func outcome(l lab.Lab, r *timeline.LabResult) error {
+	if r.Held {
+		return nil
+	}
+	return coded{fmt.Errorf("lab %s is contradicted: %s", l.Name, strings.Join(r.Contradicted(), " ")), exitProblem}
 }
 
 // labsAtOnce bounds how many run beside each other: they mostly wait.
@@ -193,10 +198,9 @@ func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) e
 	s := &sink{views: []view.View{a.labsView(f.out.json, f.out.color)}, stop: cancel}
 	s.record(a.header(commandName(cmd)+" "+allLabs, timeline.Settings{}))
 	var (
-		mu                  sync.Mutex
-		all                 sync.WaitGroup
-		worst               []string
-		failed, unableToRun bool
+		mu    sync.Mutex
+		all   sync.WaitGroup
+		tally labTally
 	)
 	turn := make(chan struct{}, labsAtOnce)
 	for _, l := range lab.Labs() {
@@ -206,20 +210,13 @@ func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) e
 			if ctx.Err() != nil {
 				return
 			}
-			r, err := a.labResult(ctx, l, source)
+			r := a.labResult(ctx, l, source)
 			if ctx.Err() != nil {
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
-			case r.Unable:
-				unableToRun = true
-			case err != nil:
-				failed = true
-			case !r.Held:
-				worst = append(worst, l.Name)
-			}
+			tally.add(l, r)
 			s.record(timeline.Record{Lab: l.Record(r)})
 		})
 	}
@@ -229,26 +226,47 @@ func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) e
 		return s.err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case len(worst) > 0:
-		return coded{fmt.Errorf("contradicted: %s", strings.Join(worst, ", ")), exitProblem}
-	case failed:
-		return errors.New("some labs failed")
-	case unableToRun:
-		return unable(errors.New("some labs cannot run here"))
+	}
+	return tally.outcome()
+}
+
+// A labTally is what has become of all labs, by their names.
+type labTally struct{ contradicted, failed, unable []string }
+
+func (t *labTally) add(l lab.Lab, r *timeline.LabResult) {
+	switch {
+	case r.Unable:
+		t.unable = append(t.unable, l.Name)
+	case r.Error != "":
+		t.failed = append(t.failed, l.Name)
+	case !r.Held:
+		t.contradicted = append(t.contradicted, l.Name)
+	}
+}
+
+// outcome is the worst of it.
+func (t *labTally) outcome() error {
+	switch {
+	case len(t.contradicted) > 0:
+		return coded{fmt.Errorf("contradicted: %s", strings.Join(t.contradicted, ", ")), exitProblem}
+	case len(t.failed) > 0:
+		return fmt.Errorf("failed: %s", strings.Join(t.failed, ", "))
+	case len(t.unable) > 0:
+		return unable(fmt.Errorf("cannot run here: %s", strings.Join(t.unable, ", ")))
 	}
 	return nil
 }
 
 // labResult is what a lab has shown, or why it could not.
-func (a *app) labResult(ctx context.Context, l lab.Lab, source timeline.Source) (*timeline.LabResult, error) {
+func (a *app) labResult(ctx context.Context, l lab.Lab, source timeline.Source) *timeline.LabResult {
 	if err := l.Lacks(); err != nil {
-		return &timeline.LabResult{Error: err.Error(), Unable: true}, err
+		return &timeline.LabResult{Checks: []timeline.Check{}, Error: err.Error(), Unable: true}
 	}
 	r, err := l.Play(ctx, lab.Env{
 		Command: "lab run " + l.Name, Version: a.version, Source: source, Emit: func(timeline.Record) {},
 	}, l.Settings)
 	if err != nil {
-		return &timeline.LabResult{Error: err.Error(), Unable: errors.Is(err, errors.ErrUnsupported)}, err
+		return &timeline.LabResult{Checks: []timeline.Check{}, Error: err.Error(), Unable: errors.Is(err, errors.ErrUnsupported)}
 	}
-	return r, nil
+	return r
 }

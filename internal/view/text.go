@@ -63,10 +63,11 @@ func (v *text) record(r timeline.Record, l lines) error {
 		v.lab = &lab
 	case r.Summary != nil:
 		v.opts.exchanges(b, v.exchanges)
+		sum := *r.Summary
 		if v.lab != nil {
-			r.Summary.Verdicts = nil // the same sentences
+			sum.Verdicts = nil // the same sentences
 		}
-		v.opts.summary(b, v.conns, r.Summary)
+		v.opts.summary(b, v.conns, &sum)
 		if v.lab != nil {
 			v.opts.answer(b, v.lab)
 		}
