@@ -331,6 +331,20 @@ func TestLabExitCodes(t *testing.T) {
 	}
 }
 
+// A lab that waits for what does not happen is contradicted, after a while.
+func TestLabWaitsInVain(t *testing.T) {
+	t.Parallel()
+	if !inside(t) {
+		return
+	}
+	l, _ := lab.Find("close")
+	l.Limit, l.Run = time.Second, func(b *lab.Bench) error { return b.Sleep(time.Hour) }
+	r, err := l.Play(t.Context(), lab.Env{Source: timeline.UserNS, Emit: func(timeline.Record) {}}, l.Settings)
+	if err != nil || r.Held || !strings.Contains(r.Checks[0].Text, "has not come") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // A sentence that does not hold contradicts the lab.
 func TestLabContradicted(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,9 +106,16 @@ func (l Lab) Play(ctx context.Context, env Env, set Settings) (*timeline.LabResu
 		defer stop()
 	}
 	began := time.Now()
+	limit := cmp.Or(l.Limit, set.limit())
+	watch := time.AfterFunc(limit, func() { b.cancel(errEndless) })
 	err = l.Run(b)
+	watch.Stop()
 	lasted := time.Since(began)
-	if b.ctx.Err() != nil {
+	if errors.Is(context.Cause(b.ctx), errEndless) {
+		b.Check(false, "What was to come has not come within %v.", limit)
+		b.sayStop()
+		err = nil
+	} else if b.ctx.Err() != nil {
 		b.sayStop()
 		err = fmt.Errorf("stopped early: %w", context.Cause(b.ctx))
 	} else if err == nil && b.anyOpen() {
@@ -129,6 +137,16 @@ func (l Lab) Play(ctx context.Context, env Env, set Settings) (*timeline.LabResu
 		err = errors.Join(err, h.Close())
 	}
 	return result, err
+}
+
+// errEndless ends a lab that waits for what does not happen.
+var errEndless = errors.New("it took too long")
+
+// limit is longer than any lab takes: some wait for probes and deaths more than
+// once.
+func (s Settings) limit() time.Duration {
+	t := s.TCP
+	return time.Minute + 20*(t.Idle+t.Interval) + time.Duration(t.Count)*t.Interval + 2*(s.IdleTimeout+t.UserTimeout)
 }
 
 // result is what the lab has shown.

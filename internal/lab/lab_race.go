@@ -19,7 +19,7 @@ func raceLab() Lab {
 		World: "The window is as wide as the way is long: half a round trip before each idle timeout. `kax http race` finds it on a server. " +
 			"A client whose pool lets connections go before the server does is not in it.",
 		Topology: "client ──── server\n        ←FIN, held up on the way",
-		Settings: Settings{IdleTimeout: 500 * time.Millisecond},
+		Settings: Settings{IdleTimeout: 2 * time.Second},
 		Needs:    []Need{needFilter()},
 		Runs: func(Settings) []Variant {
 			return []Variant{{Name: http.MethodGet, Text: "idempotent"}, {Name: http.MethodPost, Text: "not idempotent"}}

@@ -69,6 +69,10 @@ type Lab struct {
 	// what the lab teaches.
 	Run func(*Bench) error
 
+	// Limit is how long the lab may take; 0 is longer than any does with its
+	// settings.
+	Limit time.Duration
+
 	ownEnd bool // Run ends its connections itself, also when it is interrupted
 }
 
