@@ -41,6 +41,9 @@ type block struct {
 	terminal int  // from 1
 }
 
+// runs reports whether the test runs the block.
+func (b *block) runs() bool { return b.language == "console" && b.notRun == "" }
+
 // pages are README, CONTRIBUTING and all of docs.
 func pages(t *testing.T) []*page {
 	t.Helper()

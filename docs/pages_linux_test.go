@@ -77,9 +77,6 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// runs reports whether the test runs the block.
-func (b *block) runs() bool { return b.language == "console" && b.notRun == "" }
-
 // inside reports whether the test is in a network of its own. If not it runs the
 // test there, in a process of its own, and takes over how that ends. Who is not
 // root gets a user namespace too.
