@@ -295,12 +295,35 @@ func (t *Tracker) late() string {
 		return ""
 	}
 	if t.lateness.min < 0 {
-		return fmt.Sprintf("Probes came between %s and %s after the moment that the settings name.", Brief(t.lateness.min), Brief(t.lateness.max))
+		text, least, most := "Probes came", beside(t.lateness.min), beside(t.lateness.max)
+		if t.lateness.n == 1 {
+			text = "The probe came"
+		}
+		if least != most {
+			least = "from " + least + " to " + most
+		}
+		text += " " + least + " the moment that the settings name"
+		if t.lateness.min > -longestTick {
+			text += ": the kernel counts idle time in whole ticks"
+		}
+		return text + "."
 	}
 	if t.lateness.n == 1 {
 		return fmt.Sprintf("The probe came %s after the moment that the settings name: the kernel rounds its timers up.", &t.lateness)
 	}
 	return fmt.Sprintf("Probes came %s after the moment that the settings name, and never before it: the kernel rounds its timers up.", &t.lateness)
+}
+
+// longestTick is the kernel's, at HZ=100. Idle time is a difference of tick counts
+// (keepalive_time_elapsed), so it may be too short by less than one.
+const longestTick = 10 * time.Millisecond
+
+// beside says how far from a moment something was.
+func beside(d time.Duration) string {
+	if d < 0 {
+		return Brief(-d) + " before"
+	}
+	return Brief(d) + " after"
 }
 
 func (t *Tracker) kernelCount() string {

@@ -120,6 +120,15 @@ func TestVerdicts(t *testing.T) {
 			"The probe came 14 ms after the moment that the settings name: the kernel rounds its timers up.",
 			"The kernel's own counter (TCPKeepAlive) rose by 1: no probe is missing here.",
 		}},
+		{"one probe, early by less than a tick", keepalive(time.Second, 0), func(w *world) {
+			c := w.talk(40000).open()
+			c.get(false, "")
+			w.pass(998 * time.Millisecond)
+			c.answered(fromClient)
+		}, nil, []string{
+			"1 probe from the client crossed connection #1, answered; it carried no byte, and the HTTP server saw none of it: all that it did there was to answer 1 request.",
+			"The probe came 1.98 ms before the moment that the settings name: the kernel counts idle time in whole ticks.",
+		}},
 		{"one probe of one byte, unanswered", keepalive(time.Second, 0), func(w *world) {
 			c := w.talk(40000).open()
 			c.data(fromClient, 10)
@@ -154,7 +163,7 @@ func TestVerdicts(t *testing.T) {
 			c.probe(fromServer, 0)
 		}, count(0), []string{
 			"3 probes from the client (2) and the server (1) crossed connection #1, 1 answered; they carried 2 bytes of no meaning.",
-			"Probes came between -1.00 s and 40 µs after the moment that the settings name.",
+			"Probes came from 1.00 s before to 40 µs after the moment that the settings name.",
 			"The kernel's own counter (TCPKeepAlive) rose by 0, but this timeline has 3 probes: not all of them were keepalive's.",
 		}},
 		{"the server's, none answered", keepalive(0, time.Second), func(w *world) {
