@@ -105,7 +105,8 @@ func unacked(r *Run) error {
 	case "limited":
 		took := time.Duration(died - s.Of("data").First().At)
 		r.Check(told && probes == 0 && again > 0 && aborted == 1 && took >= r.Client.UserTimeout,
-			"0 probes and %s, then ETIMEDOUT %s after the data was sent, when the timer looked at the user timeout of %v.", timeline.Count(repeated, "retransmission"), timeline.Brief(took), r.Client.UserTimeout)
+			"%s and %s, then ETIMEDOUT %s after the data was sent, when the timer looked at the user timeout of %v; the kernel counts %d, %d, and %d given up.",
+			timeline.Count(probes, "probe"), timeline.Count(again, "retransmission"), timeline.Brief(took), r.Client.UserTimeout, counted, repeated, aborted)
 	}
 	return nil
 }
