@@ -2,14 +2,19 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"kax/httpka"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -23,15 +28,19 @@ func http2PingLab() Lab {
 		Name:     "http2-ping",
 		Question: "what does HTTP/2 add?",
 		Teaches: "It has a third mechanism: PING frames, sent and answered by the programs (RFC 9113 section 6.7). They are bytes on the connection. " +
-			"Probes ask whether the peer's kernel is there, a PING whether its program is: of a program that hangs the kernel goes on answering probes, and only PING notices.",
+			"Probes ask whether the peer's kernel is there, a PING whether its program is. Both notice a peer that is gone. " +
+			"Of a program that hangs the kernel goes on answering probes and acknowledging bytes, and only PING notices.",
 		World: "Go's client sends none unless HTTP2Config.SendPingTimeout is set, and then waits 15 s for the answer; gRPC calls its PINGs keepalive, and servers may refuse too many (ENHANCE_YOUR_CALM). " +
 			"Here it is a PING after 1 s of silence, and 1 s for the answer.",
-		Topology: "client ──── server, whose program hangs",
+		Topology: "client ──── server, whose power is cut, or whose program hangs",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
+		Needs:    []Need{needFilter()},
 		Runs: func(s Settings) []Variant {
 			return []Variant{
-				{Name: "probes", Text: "TCP keepalive on the client, no PING", Client: s.TCP},
-				{Name: "ping", Text: "PING from the client, no TCP keepalive"},
+				{Name: "gone-probes", Text: "the power is cut; TCP keepalive on the client, no PING", Client: s.TCP},
+				{Name: "gone-ping", Text: "the power is cut; PING from the client, no TCP keepalive"},
+				{Name: "hung-probes", Text: "the program hangs; TCP keepalive on the client, no PING", Client: s.TCP},
+				{Name: "hung-ping", Text: "the program hangs; PING from the client, no TCP keepalive"},
 			}
 		},
 		Run: func(b *Bench) error { return b.Each(http2Ping) },
@@ -43,7 +52,7 @@ func http2Ping(r *Run) error {
 	if err != nil {
 		return err
 	}
-	l, err := server.Listen(tcpka.Settings{})
+	l, err := server.Listen(r.Server)
 	if err != nil {
 		return err
 	}
@@ -69,47 +78,101 @@ func http2Ping(r *Run) error {
 	if err := ask(r.ctx, t, server.URL("/"), requestTimeout); err != nil {
 		return err
 	}
-	name := Named(asker.socket.TCPConn)
-	r.Step(r.Name, "#%d: %s; idle", r.Story(name).N, r.Text)
-	// Both mechanisms have had their turn when this many answers have come.
-	const turns = 2
-	if err := r.Await(name, func(s Story) bool {
-		return s.Of("probe-answer").Len() >= turns || asker.socket.pings.Load() > turns
-	}); err != nil {
+	socket := asker.socket
+	name := Named(socket)
+	r.Step(r.Name, "#%d: idle; soon %s", r.Story(name).N, r.Text)
+	if err := r.Await(name, func(s Story) bool { return s.Of("probe-answer").Len() > 0 || pings(s, timeline.Server).Len() > 0 }); err != nil {
 		return err
 	}
-	close(hang)
-	r.Step(r.Name, "#%d: the server's program hangs; its kernel does not", r.Story(name).N)
-	hung := r.Story(name)
-	if r.Client.Enabled {
-		if err := r.Await(name, func(s Story) bool { return s.Of("probe-answer").Len() >= hung.Of("probe-answer").Len()+turns }); err != nil {
-			return err
-		}
-		err := ask(r.ctx, t, server.URL("/"), hangs)
-		s, sent, countErr := client.Seen(name, "TcpExt", "TCPKeepAlive")
-		if countErr != nil {
-			return countErr
-		}
-		r.Check(s.Of("probe").Len() == sent && s.Of("probe-answer").Len() == sent && asker.socket.pings.Load() == 0,
-			"%s, all answered, %d of them while the program hung.", timeline.Count(sent, "probe"), sent-hung.Of("probe").Len())
-		r.Check(err != nil && isEstablished(asker.socket.TCPConn), "the connection is ESTABLISHED, and the next request has no answer after %v.", hangs)
-		return nil
+	if strings.HasPrefix(r.Name, "gone") {
+		_, err = server.Silence()
+		r.Step(r.Name, "#%d: the server's power is cut", r.Story(name).N)
+	} else {
+		close(hang)
+		r.Step(r.Name, "#%d: the server's program hangs; its kernel does not", r.Story(name).N)
 	}
-	if err := r.Await(name, func(s Story) bool { return s.By(timeline.Client).Of("fin", "rst").Len() > 0 }); err != nil {
-		return err
-	}
-	s := r.Story(name)
-	end := s.By(timeline.Client).Of("fin", "rst").First()
-	heard := s.By(timeline.Server).Of("data").Last()
-	sent, err := client.Count("TcpExt", "TCPKeepAlive")
 	if err != nil {
 		return err
 	}
-	pings := int(asker.socket.pings.Load())
-	r.Check(pings > turns && sent == 0, "%s from the client, and no probe.", timeline.Count(pings, "PING"))
-	r.Check(between(heard, end) >= pingEvery, "the last was not answered: the client closed by %s %s after the server's program was last heard, of which %v was silence and %v waiting.",
-		kindName(end), timeline.Brief(between(heard, end)), pingEvery, pingEvery)
+	switch {
+	case !r.Client.Enabled:
+		return r.pinged(client, name)
+	case r.Name == "gone-probes":
+		return r.probedTheGone(name, socket)
+	default:
+		return r.probedTheHung(client, name, socket, func() error { return ask(r.ctx, t, server.URL("/"), hangs) })
+	}
+}
+
+// pinged is what PING notices.
+func (r *Run) pinged(client *Host, name Conn) error {
+	// A FIN behind a PING in flight would wait for that.
+	if err := r.Await(name, func(s Story) bool { return s.Of("error").Len() > 0 }); err != nil {
+		return err
+	}
+	s, probes, err := client.Seen(name, "TcpExt", "TCPKeepAlive")
+	if err != nil {
+		return err
+	}
+	sent, answers := pings(s, timeline.Client), pings(s, timeline.Server)
+	took := between(answers.Last(), s.Of("error").First())
+	r.Check(probes == 0 && answers.Len() > 0 && sent.Len() == answers.Len()+1 && took >= 2*pingEvery,
+		"%s, %d answered, no probe: the client closed %s after the last answer, of which %v was silence and %v waiting.",
+		timeline.Count(sent.Len(), "PING"), answers.Len(), timeline.Brief(took), pingEvery, pingEvery)
+	last := sent.Last()
+	acked := s.By(timeline.Server).where(func(e *timeline.Event) bool { return e.At > last.At && e.Segment != nil && e.Ack == last.Seq+pingSize }).Len() > 0
+	again := s.After(last.At).Of("retransmission").Len()
+	if r.Name == "gone-ping" {
+		r.Check(!acked && again > 0, "the last PING was in flight: the client's kernel sent it %s more, and got no acknowledgment.", timeline.Count(again, "time"))
+	} else {
+		r.Check(acked && again == 0, "the last PING was acknowledged by the server's kernel, which its program did not answer: no timer of TCP's was running.")
+	}
 	return nil
+}
+
+// probedTheGone is what probes notice of a peer that is gone.
+func (r *Run) probedTheGone(name Conn, socket *Socket) error {
+	plan, err := r.plan(r.Client)
+	if err != nil {
+		return err
+	}
+	at, fewest, most := plan.Death()
+	if err := r.Await(name, func(s Story) bool { return s.By(timeline.Client).Of("rst").Len() > 0 }); err != nil {
+		return err
+	}
+	s := r.Story(name)
+	heard := s.By(timeline.Server).Last()
+	probes := s.After(heard.At).Of("probe").Len()
+	took := between(heard, s.By(timeline.Client).Of("rst").First())
+	r.Check(probes >= fewest && probes <= most && onTime(at, took) && errors.Is(socket.Err(), syscall.ETIMEDOUT) && pings(s, timeline.Client).Len() == 0,
+		"%s went unanswered, and the kernel ended the connection %s after the server was last heard, planned was %v: %v.",
+		timeline.Count(probes, "probe"), timeline.Brief(took), at, cause(socket.Err()))
+	return nil
+}
+
+// probedTheHung is what probes do not notice of a program that hangs.
+func (r *Run) probedTheHung(client *Host, name Conn, socket *Socket, ask func() error) error {
+	before := r.Story(name).Of("probe-answer").Len()
+	const turns = 2
+	if err := r.Await(name, func(s Story) bool { return s.Of("probe-answer").Len() >= before+turns }); err != nil {
+		return err
+	}
+	err := ask()
+	s, sent, countErr := client.Seen(name, "TcpExt", "TCPKeepAlive")
+	if countErr != nil {
+		return countErr
+	}
+	answered := s.Of("probe-answer").Len()
+	r.Check(s.Of("probe").Len() == sent && answered == sent && pings(s, timeline.Client).Len() == 0,
+		"%s, all answered, %d of them by the kernel of a program that hung.", timeline.Count(sent, "probe"), answered-before)
+	r.Check(errors.Is(err, context.DeadlineExceeded) && isEstablished(socket.TCPConn), "the connection is ESTABLISHED, and the next request has no answer after %v.", hangs)
+	return nil
+}
+
+// pings are the packets of one side that carry a PING or its answer and nothing
+// else: no other frame of these connections is as long.
+func pings(s Story, of timeline.Side) Story {
+	return s.By(of).Of("data").where(func(e *timeline.Event) bool { return e.Len == pingSize })
 }
 
 // ask sends a request and reads the response to its end.
@@ -130,7 +193,7 @@ func ask(ctx context.Context, t *http.Transport, url string, within time.Duratio
 }
 
 // http2Client has a single connection.
-type http2Client struct{ socket *pingSocket }
+type http2Client struct{ socket *Socket }
 
 func (c *http2Client) dialer(h *Host, s tcpka.Settings) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -146,29 +209,32 @@ func (c *http2Client) dialer(h *Host, s tcpka.Settings) func(context.Context, st
 			_ = conn.Close()
 			return nil, fmt.Errorf("%s: a second connection", address)
 		}
-		c.socket = &pingSocket{TCPConn: conn}
-		return c.socket, nil
+		c.socket = &Socket{Conn: conn, TCPConn: conn}
+		if s.Enabled {
+			return c.socket, nil
+		}
+		return &givenUp{Socket: c.socket, run: h.run}, nil
 	}
 }
 
-// pingSocket counts the PING frames that its program sends.
-type pingSocket struct {
-	*net.TCPConn
-	pings atomic.Int32
+// givenUp is a connection that its client closes only for want of an answer, and
+// whose end is told: in packets it may never show.
+type givenUp struct {
+	*Socket
+	run  *Run
+	once sync.Once
 }
 
-// A frame's header and a PING's bytes, and its type (RFC 9113 sections 4.1 and 6.7).
-const (
-	pingSize = 9 + 8
-	typePing = 6
-)
-
-func (s *pingSocket) Write(b []byte) (int, error) {
-	if len(b) == pingSize && b[3] == typePing && b[4] == 0 { // no acknowledgment
-		s.pings.Add(1)
-	}
-	return s.TCPConn.Write(b)
+func (c *givenUp) Close() error {
+	c.once.Do(func() {
+		name := Named(c.TCPConn)
+		c.run.stage.http(httpka.Event{Kind: httpka.Error, Client: name.a, Server: name.b, Method: "PING", Err: errors.New("no answer")})
+	})
+	return c.Socket.Close()
 }
+
+// pingSize is a frame's header and a PING's bytes (RFC 9113 sections 4.1 and 6.7).
+const pingSize = 9 + 8
 
 // hangingListener accepts connections of which the program reads no more once it
 // hangs.
