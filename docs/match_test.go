@@ -3,6 +3,7 @@ package docs_test
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +17,8 @@ type class struct {
 	find *regexp.Regexp
 	is   func(string) bool // further, of what was found; or nil
 	fits string
+	// A port may stand behind a point, as tcpdump writes them.
+	behindPoint bool
 }
 
 // classes are written down in CONTRIBUTING.md.
@@ -29,15 +32,16 @@ func classes() map[string]class {
 		n, err := strconv.Atoi(s)
 		return err == nil && n >= 32768 && n <= 60999
 	}
+	noAddress := func(s string) bool { _, err := netip.ParseAddr(s); return err != nil }
 	return map[string]class{
 		// As kax measures them: with a space before the unit, or bare with a point.
 		// Those that were chosen, as 4s or 1m30s, do not vary.
-		"times":            {regexp.MustCompile(moment + `|` + number + unit + `|\d+\.\d+`), nil, moment + `|` + number + unit + `?`},
-		"ports":            {regexp.MustCompile(`\d{5}`), ephemeral, `\d{5}`},
-		"sequence numbers": {regexp.MustCompile(`\d{6,10}`), nil, `\d{1,10}`},
-		"process numbers":  {regexp.MustCompile(`(?:pid[= ]|\[)\d+`), nil, `(?:pid[= ]|\[)\d+`},
-		"counts":           {regexp.MustCompile(`\d+`), nil, `\d+`},
-		"versions":         {regexp.MustCompile(`\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`), nil, `\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`},
+		"times":            {regexp.MustCompile(moment + `|` + number + unit + `|\d+\.\d+`), nil, moment + `|` + number + unit + `?`, false},
+		"ports":            {regexp.MustCompile(`\d{5}`), ephemeral, `\d{5}`, true},
+		"sequence numbers": {regexp.MustCompile(`\d{6,10}`), nil, `\d{1,10}`, false},
+		"process numbers":  {regexp.MustCompile(`(?:pid[= ]|\[)\d+`), nil, `(?:pid[= ]|\[)\d+`, false},
+		"counts":           {regexp.MustCompile(`\d+`), nil, `\d+`, false},
+		"versions":         {regexp.MustCompile(`\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`), noAddress, `\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`, false},
 	}
 }
 
@@ -58,7 +62,7 @@ func newMatcher(varies []string) (*matcher, error) {
 			if err != nil {
 				return nil, fmt.Errorf("varies: %w", err)
 			}
-			m.classes = append(m.classes, class{find, nil, inner})
+			m.classes = append(m.classes, class{find, nil, inner, true})
 			continue
 		}
 		c, ok := known[name]
@@ -114,7 +118,7 @@ func (m *matcher) at(text string, at int) (int, string) {
 			if end < len(text) && word(text[end]) || end+1 < len(text) && text[end] == '.' && word(text[end+1]) {
 				continue // a part of something longer
 			}
-			if at > 1 && text[at-1] == '.' && word(text[at-2]) && c.is == nil {
+			if at > 1 && text[at-1] == '.' && word(text[at-2]) && !c.behindPoint {
 				continue
 			}
 			if c.is != nil && !c.is(text[at:end]) {

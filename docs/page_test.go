@@ -49,7 +49,7 @@ func pages(t *testing.T) []*page {
 	t.Helper()
 	names := []string{"README.md", "CONTRIBUTING.md"}
 	err := fs.WalkDir(os.DirFS(root), "docs", func(name string, _ fs.DirEntry, err error) error {
-		if strings.HasSuffix(name, ".md") {
+		if strings.HasSuffix(name, ".md") && !strings.Contains(name, "testdata") {
 			names = append(names, name)
 		}
 		return err
@@ -234,4 +234,25 @@ func unfinished(command string) bool {
 		}
 	}
 	return strings.Count(command, "'")%2 == 1 || strings.Count(command, `"`)%2 == 1
+}
+
+// What a page says to the test has to mean something.
+func TestParse(t *testing.T) {
+	const block = "\n```console\n$ kax demo\n```\n"
+	for text, want := range map[string]string{
+		"<!-- varies: times -->" + block:                                              "",
+		"<!-- anything else -->\n\nText.\n" + block:                                   "",
+		"<!-- varys: times -->" + block:                                               "means nothing to the test",
+		"<!-- varies: times -->\n\nText.\n" + block:                                   "stands above no block",
+		"<!-- not run: -->" + block:                                                   "says nothing",
+		"<!-- terminal two -->" + block:                                               "invalid syntax",
+		"<!-- varies: times" + block:                                                  "no end",
+		"```console\n$ kax demo\n":                                                    "a block without an end",
+		"- a list\n\n  <!-- omits: x -->\n  ```console\n  $ kax demo\n  ...\n  ```\n": "",
+	} {
+		_, err := parse("page.md", text)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
 }

@@ -71,7 +71,9 @@ func TestPages(t *testing.T) {
 				}
 			}
 			if inside(t) {
-				newReader(t, p).read(t)
+				if err := newReader(t, p).read(); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

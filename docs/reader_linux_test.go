@@ -179,25 +179,25 @@ func (r *reader) terminal(n int) (*terminal, error) {
 	return t, err
 }
 
-// read goes through the page, as far as it is as shown.
-func (r *reader) read(t *testing.T) {
-	t.Helper()
+// read goes through the page, as far as it is as shown. With -update it goes on, and
+// writes what came into the page.
+func (r *reader) read() error {
+	var wrong error
 	for _, b := range r.page.blocks {
 		if !b.runs() {
 			continue
 		}
 		if err := r.block(b); err != nil {
-			t.Errorf("%s:%d: %v", r.page.name, b.line, err)
+			wrong = errors.Join(wrong, fmt.Errorf("%s:%d: %w", r.page.name, b.line, err))
 			if !*update {
-				break
+				return wrong
 			}
 		}
 	}
 	if *update {
-		if err := r.rewrite(); err != nil {
-			t.Error(err)
-		}
+		wrong = errors.Join(wrong, r.rewrite())
 	}
+	return wrong
 }
 
 func (r *reader) block(b *block) error {
