@@ -39,7 +39,7 @@ func classes() map[string]class {
 		"times":            {regexp.MustCompile(moment + `|` + number + unit + `|\d+\.\d+`), nil, moment + `|` + number + unit + `?`, false},
 		"ports":            {regexp.MustCompile(`\d{5}`), ephemeral, `\d{5}`, true},
 		"sequence numbers": {regexp.MustCompile(`\d{6,10}`), nil, `\d{1,10}`, false},
-		"process numbers":  {regexp.MustCompile(`(?:pid[= ]|\[)\d+`), nil, `(?:pid[= ]|\[)\d+`, false},
+		"process numbers":  {regexp.MustCompile(`(?:pid[= ]|process |\[)\d+`), nil, `(?:pid[= ]|process |\[)\d+`, false},
 		"counts":           {regexp.MustCompile(`\d+`), nil, `\d+`, false},
 		"versions":         {regexp.MustCompile(`\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`), noAddress, `\(?devel\)?|v?\d+\.\d+\.\d+[-+\w.]*|go1[.\d]+`, false},
 	}
@@ -247,6 +247,7 @@ func TestMatch(t *testing.T) {
 		{"sequence numbers", "seq 2402204661, len 76", "seq 1, len 76", true},
 		{"sequence numbers", "seq 2402204661, len 76", "seq 1, len 77", false},
 		{"process numbers", "kax[123] fd 5", "kax[4711] fd 5", true},
+		{"process numbers", "kax, process 123, descriptor 5", "kax, process 4711, descriptor 5", true},
 		{"counts", "9 packets", "10 packets", true},
 		{"versions", "kax demo (devel)", "kax demo v1.2.3-pre", true},
 		{"/0x[0-9a-f]+/", "flags 0x018", "flags 0x10", true},
