@@ -35,6 +35,7 @@ type block struct {
 	lines    []string
 	notRun   string // why
 	before   string // what a shell runs before it, unseen
+	file     string // what the reader saves it as
 	varies   []string
 	omits    bool // a line "..." stands for others
 	notShown bool // the output is not in the block
@@ -109,7 +110,7 @@ func parse(name, text string) (*page, error) {
 				return nil, fmt.Errorf("%s:%d: the comment above it says %q, which means nothing to the test", name, line, c)
 			}
 		}
-		if m == nil && (b.notRun != "" || b.before != "" || b.varies != nil || b.omits || b.notShown || b.terminal != 1) {
+		if m == nil && (b.notRun != "" || b.before != "" || b.file != "" || b.varies != nil || b.omits || b.notShown || b.terminal != 1) {
 			return nil, fmt.Errorf("%s:%d: the comment above this line stands above no block", name, line)
 		}
 		above = nil
@@ -141,6 +142,8 @@ func (p *page) note(b *block, text string) (known bool, err error) {
 		b.notRun = rest
 	case word == "before":
 		b.before = rest
+	case word == "file":
+		b.file = rest
 	case word == "varies":
 		b.varies = append(b.varies, list(rest)...)
 	case word == "omits":

@@ -184,6 +184,12 @@ func (r *reader) terminal(n int) (*terminal, error) {
 func (r *reader) read() error {
 	var wrong error
 	for _, b := range r.page.blocks {
+		if b.file != "" {
+			text := strings.Join(b.lines, "\n") + "\n"
+			if err := os.WriteFile(filepath.Join(r.dir, b.file), []byte(text), 0o644); err != nil { //nolint:gosec // the reader is another user
+				t.Fatal(err)
+			}
+		}
 		if !b.runs() {
 			continue
 		}

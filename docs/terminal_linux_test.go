@@ -41,7 +41,7 @@ var mark = regexp.MustCompile("\x01([0-9]+)\n")
 // comes need not wait for what does not.
 func patience() time.Duration {
 	if *update {
-		return 5 * time.Second
+		return 15 * time.Second
 	}
 	return 3 * time.Minute // go run may have to compile
 }
