@@ -187,7 +187,7 @@ func (r *reader) read() error {
 		if b.file != "" {
 			text := strings.Join(b.lines, "\n") + "\n"
 			if err := os.WriteFile(filepath.Join(r.dir, b.file), []byte(text), 0o644); err != nil { //nolint:gosec // the reader is another user
-				t.Fatal(err)
+				return errors.Join(wrong, err)
 			}
 		}
 		if !b.runs() {
