@@ -99,9 +99,9 @@ func (t *Tracker) makePlans() {
 	}
 }
 
-// countersBlur is how far off the time of an inferred probe may be: it is seen
+// CountersBlur is how far off the time of an inferred probe may be: it is seen
 // at the next reading, or by a clock of jiffies, of up to 10 ms.
-const countersBlur = 11 * time.Millisecond
+const CountersBlur = 11 * time.Millisecond
 
 // predict returns when a probe that comes now was due, or nil without a plan.
 func (t *Tracker) predict(at moment, side int, h *half) *Window {
@@ -113,7 +113,7 @@ func (t *Tracker) predict(at moment, side int, h *half) *Window {
 	earliest, latest := momentOf(first), momentOf(last)
 	blur := time.Duration(0)
 	if t.header.Source == Counters {
-		blur = countersBlur
+		blur = CountersBlur
 	}
 	switch {
 	case at < earliest.plus(-blur):

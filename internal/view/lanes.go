@@ -129,11 +129,17 @@ func (v *Lanes) row(b *bytes.Buffer, tcp *timeline.Event, http ...*timeline.Even
 // late the kernel's timers let it be.
 func planned(e *timeline.Event) string {
 	late, most := time.Duration(e.At-e.Due.Earliest), time.Duration(e.Due.Latest-e.Due.Earliest)
+	blur := time.Duration(0)
+	if e.Segment == nil {
+		blur = timeline.CountersBlur
+	}
 	switch {
-	case late < 0:
+	case late < -blur:
 		return fmt.Sprintf("%s too early", timeline.Brief(-late))
-	case late > most:
+	case late > most+blur:
 		return fmt.Sprintf("%s late; at most %s planned", timeline.Brief(late), timeline.Brief(most))
+	case late < 0 || late > most:
+		return "yes, as far as counters show"
 	}
 	return fmt.Sprintf("yes: %s late of at most %s", timeline.Brief(late), timeline.Brief(most))
 }
