@@ -150,7 +150,7 @@ func mentions(c *command, args []string) bool {
 
 // endless reports whether a command runs until ^C.
 func endless(line string) bool {
-	return regexp.MustCompile(`^kax (http serve|watch|tcp dial|tcp listen)\b`).MatchString(line) &&
+	return regexp.MustCompile(`^kax (http serve|ui|watch|tcp dial|tcp listen)\b`).MatchString(line) &&
 		!regexp.MustCompile(` (--for|-c|--tcpdump)\b`).MatchString(line)
 }
 

@@ -32,6 +32,7 @@ type Page struct {
 	waiting    map[int]chan answer
 	events     map[string]chan struct{} // the next of its kind
 	complaints []string
+	from       string // may be loaded from
 }
 
 type answer struct {
@@ -136,7 +137,8 @@ func (p *Page) told(a answer) {
 		p.complaints = append(p.complaints, a.Method+" "+string(a.Params))
 	case "Network.requestWillBeSent":
 		var sent struct{ Request struct{ URL string } }
-		if json.Unmarshal(a.Params, &sent) == nil && !strings.HasPrefix(sent.Request.URL, "file:") && !strings.HasPrefix(sent.Request.URL, "about:") {
+		if json.Unmarshal(a.Params, &sent) == nil && !strings.HasPrefix(sent.Request.URL, "file:") && !strings.HasPrefix(sent.Request.URL, "about:") &&
+			(p.from == "" || !strings.HasPrefix(sent.Request.URL, p.from)) {
 			p.complaints = append(p.complaints, "loads "+sent.Request.URL)
 		}
 	}
@@ -186,6 +188,13 @@ func (p *Page) call(method string, params, result any) {
 	case <-time.After(patience):
 		p.t.Fatalf("%s: no answer", method)
 	}
+}
+
+// From lets the page load what has this beginning, as in http://127.0.0.1:8080/.
+func (p *Page) From(origin string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from = origin
 }
 
 // Go loads an address, and waits until it is there.

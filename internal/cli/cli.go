@@ -113,7 +113,7 @@ Start with "kax demo". A duration is Go's (1m30s) or bare seconds (90).`,
 	root.SuggestionsMinimumDistance = 2
 	root.Version = a.version
 	root.SetVersionTemplate(a.versionLine())
-	root.AddCommand(a.demoCmd(), a.decodeCmd(), a.tcpCmd(), a.httpCmd(), a.watchCmd(), a.readCmd(), a.labCmd(), a.explainCmd(), a.versionCmd())
+	root.AddCommand(a.demoCmd(), a.decodeCmd(), a.tcpCmd(), a.httpCmd(), a.watchCmd(), a.readCmd(), a.labCmd(), a.uiCmd(), a.explainCmd(), a.versionCmd())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth)))
 	root.SetHelpCommand(a.helpCmd(root))
 	root.InitDefaultHelpCmd()

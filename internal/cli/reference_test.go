@@ -148,7 +148,7 @@ func scene(cmd *cobra.Command) string {
 	switch cmd.CommandPath() {
 	case "kax decode":
 		return "cat >packet.txt <<'END'\n" + aSYN + "END"
-	case "kax read":
+	case "kax read", "kax ui":
 		return "kax demo -w demo.pcapng --pause 1s --idle-timeout 2s >demo.txt"
 	case "kax tcp dial":
 		return server("127.0.0.1:80")

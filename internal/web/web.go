@@ -1,5 +1,6 @@
 // Package web shows records in a browser: as a report, one file that needs
-// nothing else. Its page is plain HTML, CSS and JavaScript, in the folder page.
+// nothing else, and as a page that runs experiments and shows them as they go. Both
+// are plain HTML, CSS and JavaScript, in the folder page, with one renderer.
 package web
 
 import (
@@ -12,8 +13,13 @@ import (
 //go:embed page
 var page embed.FS
 
-// scripts are the page's, in the order in which they need each other.
-var scripts = []string{"model.js", "words.js", "axis.js", "shapes.js", "timeline.js", "details.js", "table.js", "report.js"}
+// renderer are the scripts that both have, in the order in which they need each
+// other; then come those of the report, and of the page.
+var (
+	renderer  = []string{"model.js", "words.js", "axis.js", "shapes.js", "timeline.js", "details.js", "table.js", "view.js"}
+	scripts   = append(renderer[:len(renderer):len(renderer)], "report.js")
+	uiScripts = append(renderer[:len(renderer):len(renderer)], "feed.js", "predict.js", "form.js", "ui.js")
+)
 
 func read(name string) string {
 	b, err := page.ReadFile("page/" + name)
@@ -39,6 +45,7 @@ func shell() (before, after string) {
 		"{{policy}}", "default-src 'none'; style-src "+source(style)+"; script-src"+sources+"; base-uri 'none'; form-action 'none'",
 		"{{style}}", style,
 		"{{scripts}}", code.String(),
+		"{{what}}", read("what.html"), "{{picture}}", read("picture.html"), "{{tables}}", read("tables.html"),
 	).Replace(read("report.html"))
 	before, after, _ = strings.Cut(text, "{{data}}")
 	return before, after
@@ -48,4 +55,14 @@ func shell() (before, after string) {
 func source(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// uiPage is the page that is served; what it needs it asks for.
+func uiPage() string {
+	var code strings.Builder
+	for _, name := range uiScripts {
+		code.WriteString(`<script src="` + name + `"></script>` + "\n")
+	}
+	return strings.NewReplacer("{{scripts}}", code.String(),
+		"{{what}}", read("what.html"), "{{picture}}", read("picture.html"), "{{tables}}", read("tables.html")).Replace(read("ui.html"))
 }

@@ -17,11 +17,26 @@
   kax.Details = class {
     constructor(box, model, table) {
       this.box = box;
+      this.update(model, table);
+      this.show(-1);
+    }
+
+    update(model, table) {
       this.model = model;
+      if (table === this.table) return;
+      this.table = table;
       this.nodes = table.nodes || [];
       this.left = table.left || 0;
       this.apart = new Map((table.packets || []).map((p) => [p.number, p]));
-      this.show(-1);
+      this.stale = true;
+    }
+
+    // again shows what has changed: its fields, or the colours.
+    again(i, colors) {
+      if (i === this.shown && !this.stale && !colors) return;
+      this.stale = false;
+      this.shown = undefined;
+      this.show(i);
     }
 
     // show shows an event, or what there is to know without one.

@@ -145,6 +145,13 @@
     }
   };
 
+  kax.modelOf = function (records) {
+    const model = new kax.Model();
+    for (const record of records) model.add(record);
+    model.finish();
+    return model;
+  };
+
   kax.groupOf = (e) => (e.lane === "http" ? 2 : 0) + (e.side === "server" ? 1 : 0);
 
   function ordered(events, at) {

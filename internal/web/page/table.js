@@ -16,9 +16,14 @@
   // Events pages through all of them.
   kax.Events = class {
     constructor(box, bar, model, show) {
-      Object.assign(this, { box, bar, model, show, page: 0 });
+      Object.assign(this, { box, bar, show, page: 0 });
+      this.update(model);
+    }
+
+    update(model, other) {
+      this.model = model;
       this.order = Int32Array.from(model.events.keys()).sort((a, b) => model.at[a] - model.at[b] || a - b);
-      this.turn(0);
+      this.turn(other ? 0 : this.page);
     }
 
     turn(page) {

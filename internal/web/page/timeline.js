@@ -11,19 +11,37 @@
     // on has what the page does: hover(i), select(i, open), moved().
     constructor(elements, model, on) {
       Object.assign(this, elements); // box, scroll, canvas, spacer
-      this.model = model;
       this.on = on;
       this.c = this.canvas.getContext("2d", { alpha: false });
       this.selected = this.hovered = -1;
       this.proven = new Set();
       this.folded = true;
+      this.pointers = new Map();
+      this.take(model);
+      this.axes();
+      this.listen();
+    }
+
+    take(model) {
+      this.model = model;
       // Without HTTP rows are lower, without steps the ruler.
       this.http = model.events.some((e) => e.lane === "http");
       this.high = this.http ? 104 : 64;
       this.head = model.steps.length ? 58 : 42;
-      this.pointers = new Map();
+    }
+
+    // update shows a model that has more events, or other ones. Who sees everything
+    // goes on to; who has zoomed in stays there.
+    update(model, other) {
+      const all = other || this.to - this.from >= this.axis.end, from = this.axis.toT(this.from), to = this.axis.toT(this.to);
+      this.take(model);
+      if (other) {
+        this.selected = this.hovered = -1;
+        this.proven = new Set();
+        this.scroll.scrollTop = 0;
+      }
       this.axes();
-      this.listen();
+      if (!all) this.look(this.axis.toU(from), this.axis.toU(to));
     }
 
     // axes lays the time out, and shows all of it.
