@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "many": // as fast as they are taken, until it is interrupted
 		out := bufio.NewWriter(os.Stdout)
-		for n := 0; n < 40_000; n++ {
+		for n := range 40_000 {
 			fmt.Fprintf(out, `{"event":{"at":%d,"conn":1,"lane":"tcp","kind":"ack","side":"client"}}`+"\n", n)
 		}
 		out.Flush()
