@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -8,8 +12,12 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"kax/internal/browser"
+	"kax/internal/lab"
 	"kax/internal/need"
+	"kax/internal/web"
 )
 
 // uiPage is a kax ui under test.
@@ -57,44 +65,394 @@ func (u *uiPage) client(t *testing.T) *http.Client {
 	return c
 }
 
-// until waits for something to become true in the page.
+// until waits for something to become true in the page, also in one that nobody sees.
 func until(p *browser.Page, what string) {
-	p.Eval("new Promise((done) => { const look = () => ("+what+") ? done(1) : requestAnimationFrame(look); look(); })", nil)
+	p.Eval("new Promise((done) => { const look = () => ("+what+") ? done(1) : setTimeout(look, 20); look(); })", nil)
 }
 
-// The demo, started from the page: it comes in while it runs, and the page has what
-// its records have.
+// shots are kept where somebody wants to look at them.
+func shots(t *testing.T, p *browser.Page, name string) {
+	t.Helper()
+	dir := os.Getenv("KAX_SHOTS")
+	if dir == "" {
+		return
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		for device, size := range map[string][2]int{"desktop": {1280, 800}, "phone": {390, 844}} {
+			p.View(size[0], size[1], scheme)
+			if err := os.WriteFile(dir+name+"-"+device+"-"+scheme+".png", p.Shot(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p.View(1280, 800, "light")
+}
+
+// tabTo goes to an element by the Tab key alone.
+func tabTo(t *testing.T, p *browser.Page, what string) {
+	t.Helper()
+	for range 60 {
+		var there bool
+		if p.Eval("document.activeElement.matches('"+what+"')", &there); there {
+			return
+		}
+		p.Press("Tab")
+	}
+	t.Fatalf("%s cannot be reached by keyboard", what)
+}
+
+// The demo, set and started from the page by keyboard alone: the prediction moves
+// with its setting, the run comes in while it goes on, in every tab, and the page has
+// what its records have.
 func TestUIDemo(t *testing.T) {
 	t.Parallel()
 	need.Tool(t, "chromium")
 	u := startUI(t, asIs)
 	p := u.browse(t)
-	shot := func(name string) {
-		if dir := os.Getenv("KAX_SHOTS"); dir != "" {
-			if err := os.WriteFile(dir+name, p.Shot(), 0o666); err != nil {
-				t.Fatal(err)
-			}
+	predicted := func() (at float64) {
+		p.Eval(`Number(document.querySelector(".of-probe rect").dataset.at)`, &at)
+		return at
+	}
+	words := func() (s string) {
+		p.Eval(`document.getElementById("foretold").textContent`, &s)
+		return s
+	}
+	until(p, `document.querySelector(".of-probe rect")`)
+	if at, s := predicted(), words(); at != 1 || !strings.Contains(s, "first probe comes after 1s") {
+		t.Errorf("the first probe is predicted at %v: %s", at, s)
+	}
+	shots(t, p, "before")
+	tabTo(t, p, "input[type=range][data-of=keepidle]")
+	p.Press("ArrowRight")
+	until(p, `document.querySelector(".of-probe rect").dataset.at === "2"`)
+	if s := words(); !strings.Contains(s, "first probe comes after 2s") {
+		t.Error(s)
+	}
+	p.Press("ArrowLeft")
+	until(p, `document.querySelector(".of-probe rect").dataset.at === "1"`)
+
+	// What the kernel would refuse is refused, and said.
+	p.Eval(`(() => { const i = document.getElementById("set-keepidle"); i.value = "1.5s"; i.dispatchEvent(new Event("input", { bubbles: true })); })()`, nil)
+	until(p, `document.getElementById("start").disabled`)
+	if s := words(); !strings.Contains(s, "whole number of seconds") {
+		t.Error(s)
+	}
+	p.Eval(`(() => { const i = document.getElementById("set-keepidle"); i.value = "1s"; i.dispatchEvent(new Event("input", { bubbles: true })); })()`, nil)
+	until(p, `!document.getElementById("start").disabled`)
+
+	tabTo(t, p, "#start")
+	p.Press("Enter")
+	until(p, `kax.page && kax.page.model.events.some((e) => e.kind === "probe-answer")`)
+	var live struct {
+		Over  bool
+		State string
+	}
+	p.Eval(`({ Over: Boolean(kax.page.model.summary), State: document.getElementById("state").textContent })`, &live)
+	if live.Over || live.State != "running" {
+		t.Errorf("while it runs: %+v", live)
+	}
+	// A stream that is dropped goes on, and another tab has all of it.
+	p.Eval("kax.ui.feed.pause(); kax.ui.feed.open()", nil)
+	p.Eval(`(window.second = open(location.href), 0)`, nil)
+	until(p, `second.document.body && second.document.body.dataset.ready && second.kax.page && second.kax.page.model.events.length`)
+	until(p, `second.kax.page.model.summary`)
+	var events [2]int
+	p.Eval(`const events = second.kax.page.model.events.length; second.close(); events`, &events[0])
+	until(p, `kax.ui.shown.done && kax.page.model.summary && kax.page.details.apart.size`)
+	if p.Eval(`kax.page.model.events.length`, &events[1]); events[0] != events[1] {
+		t.Errorf("events in two tabs: %v", events)
+	}
+
+	var urls []string
+	p.Eval(`[...document.querySelectorAll("#runs li:first-child .files a")].map((a) => a.href)`, &urls)
+	if len(urls) != 3 {
+		t.Fatalf("to download: %q", urls)
+	}
+	files := map[string]string{}
+	for _, url := range urls {
+		var text string
+		p.Eval(`fetch("`+url+`").then((r) => r.blob()).then((b) => new Promise((done) => { const f = new FileReader(); f.onload = () => done(f.result.split(",")[1]); f.readAsDataURL(b); }))`, &text)
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[url[strings.LastIndex(url, ".")+1:]] = string(b)
+	}
+	told := parse(t, result{stdout: files["jsonl"]})
+	var drawn sums
+	p.Eval("kax.page.timeline.fit(); kax.page.timeline.paint()", nil)
+	p.Eval(countDrawn, &drawn)
+	for kind, n := range told.summary.Events {
+		if got := drawn.Marks[kind] + drawn.Bars[kind]; got != n {
+			t.Errorf("%d %s are drawn, of %d", got, kind, n)
 		}
 	}
-	shot("before.png")
-	p.Eval(`document.getElementById("start").click()`, nil)
-	until(p, `kax.page && kax.page.model.events.some((e) => e.kind === "probe-answer")`)
-	var live bool
-	p.Eval("!kax.page.model.summary", &live)
-	if !live {
-		t.Error("the first probe is shown when all is over")
+	if n := len(told.kind("probe")); n == 0 || n != told.summary.Events["probe"] || told.summary.Reused == 0 {
+		t.Errorf("%d probes, %d reused", n, told.summary.Reused)
 	}
-	shot("live.png")
-	until(p, `kax.ui.shown.done && kax.page.model.summary`)
-	shot("after.png")
+	// Prediction and reality lie over each other.
+	var happened struct{ Probes, Asks int }
+	p.Eval(`({ Probes: document.querySelectorAll(".of-probe circle").length, Asks: document.querySelectorAll(".of-ask circle").length })`, &happened)
+	if happened.Probes != told.summary.Answered || happened.Asks != told.summary.Reused+1 {
+		t.Errorf("over the prediction: %+v", happened)
+	}
+	shots(t, p, "after")
+
+	// The report is the one that the records make; the packets are the run's.
+	dir := t.TempDir()
+	jsonl, packets := write(t, dir, "run.jsonl", files["jsonl"]), write(t, dir, "run.pcapng", files["pcapng"])
+	if res := run(t, kax(asIs, "read", jsonl, "--summary", "--report", dir+"/run.html")); res.code != 0 {
+		t.Fatal(res)
+	}
+	if again, err := os.ReadFile(dir + "/run.html"); err != nil || string(again) != files["html"] {
+		t.Errorf("the report is another one: %d bytes, %d: %v", len(again), len(files["html"]), err)
+	}
+	if got := parse(t, run(t, kax(asIs, "read", packets, "--json"))); got.summary.Events["probe"] != told.summary.Events["probe"] {
+		t.Errorf("the packets have %d probes of %d", got.summary.Events["probe"], told.summary.Events["probe"])
+	}
 	if err := p.Complaints(); err != nil {
 		t.Error(err)
 	}
-
 	if err := u.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if res := u.end(t); res.code != 0 {
+	if res := u.end(t); res.code != 0 || res.stderr != "" {
 		t.Error(res)
+	}
+}
+
+// Captures, opened by dropping them on the page and at its start, and compared.
+func TestUICaptures(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "chromium")
+	first, second := need.Capture(t, "206_example_c.pcap"), need.Capture(t, "smb_v2.pcap")
+	u := startUI(t, asIs, first)
+	p := u.browse(t)
+	shown := func(name, file string) {
+		t.Helper()
+		until(p, `kax.ui.shown && kax.ui.shown.done && kax.ui.shown.name === "`+name+`" && kax.page.model.summary && kax.page.details.apart.size`)
+		told := parse(t, run(t, kax(asIs, "read", file, "--json")))
+		var got struct{ Events, Rows int }
+		p.Eval("({ Events: kax.page.model.events.length, Rows: kax.page.model.rows.length })", &got)
+		if got.Events != len(told.events) || got.Rows != told.summary.Connections {
+			t.Errorf("%s: %+v; told %d events of %d connections", name, got, len(told.events), told.summary.Connections)
+		}
+	}
+	shown("206_example_c.pcap", first)
+	bytes, err := os.ReadFile(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Eval(`(() => {
+		const files = new DataTransfer(), text = atob("`+base64.StdEncoding.EncodeToString(bytes)+`");
+		files.items.add(new File([Uint8Array.from(text, (c) => c.charCodeAt(0))], "../smb_v2.pcap"));
+		document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+	})()`, nil)
+	shown("smb_v2.pcap", second)
+	p.Eval(`document.querySelector("#runs button.small").click()`, nil)
+	until(p, `kax.ui.beside && kax.ui.beside.model.summary`)
+	var both [2]int
+	p.Eval("[kax.ui.view.model.events.length, kax.ui.beside.model.events.length]", &both)
+	if both[0] == both[1] || both[0] == 0 || both[1] == 0 {
+		t.Errorf("side by side: %v events", both)
+	}
+	shots(t, p, "compare")
+	// What is no capture is refused by what reads it, and said.
+	p.Eval(`kax.ui.upload(new File(["hello"], "hello.txt"))`, nil)
+	until(p, `!document.getElementById("notice").hidden`)
+	var notice string
+	p.Eval(`document.getElementById("notice").textContent`, &notice)
+	if !strings.Contains(notice, "hello.txt") {
+		t.Errorf("%q", notice)
+	}
+
+	// Text of the network stays text, and what gets in all the same does not run.
+	const hostile = `</script><script>window.pwned=1</script><img src=x onerror=pwned=1>`
+	h, err := json.Marshal(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := fmt.Sprintf(`{"header":{"schema":1,"version":%[1]s,"command":%[1]s,"started":"2026-01-02T03:04:05Z","settings":{"netns":false,"file":%[1]s}}}
+{"event":{"at":1,"conn":1,"lane":"http","kind":"request","side":"client","method":"GET","target":%[1]s,"version":%[1]s,"connection":%[1]s,"keep_alive":%[1]s,"note":%[1]s}}
+{"conn":{"id":1,"client":"192.0.2.1:1","server":"192.0.2.2:80","close":%[1]s}}
+{"summary":{"verdicts":[%[1]s],"events":{}}}
+`, h)
+	js, err := json.Marshal(records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Eval(`kax.ui.upload(new File([`+string(js)+`], "a<img src=x onerror=pwned=1>.jsonl"))`, nil)
+	until(p, `kax.ui.shown.done && kax.ui.shown.name.endsWith(".jsonl") && kax.page.model.summary`)
+	var seen struct {
+		Pwned           bool
+		Images, Scripts int
+		Verdict         string
+	}
+	p.Eval(`(() => {
+		kax.page.timeline.select(0, false);
+		kax.page.timeline.paint();
+		return { Pwned: "pwned" in window, Images: document.images.length, Scripts: document.querySelectorAll("script:not([src])").length,
+			Verdict: document.querySelector("#verdicts li").firstChild.textContent };
+	})()`, &seen)
+	if seen.Pwned || seen.Images != 0 || seen.Scripts != 0 || seen.Verdict != hostile {
+		t.Errorf("%+v", seen)
+	}
+	if err := p.Complaints(); err != nil {
+		t.Error(err)
+	}
+	p.Eval(`(() => {
+		const s = document.createElement("script");
+		s.textContent = "window.pwned = 1";
+		document.body.append(s);
+		const d = document.createElement("div");
+		document.body.append(d);
+		d.innerHTML = "<img src='x' onerror='window.pwned = 1'>";
+		try { eval("window.pwned = 1"); } catch { /* as it should be */ }
+	})()`, nil)
+	p.Settle()
+	if p.Eval(`"pwned" in window`, &seen.Pwned); seen.Pwned {
+		t.Error("what is no script of the page runs")
+	}
+}
+
+// Every lab can be chosen, and has its prediction; one is run.
+func TestUILabs(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "chromium")
+	needNamespaces(t)
+	u := startUI(t, asIs)
+	p := u.browse(t)
+	var names []string
+	p.Eval(`kax.ui.menu.experiments.filter((e) => e.group === "Labs").map((e) => e.name)`, &names)
+	if len(names) != len(lab.Labs()) {
+		t.Errorf("%d labs of %d", len(names), len(lab.Labs()))
+	}
+	for _, name := range names {
+		p.Eval(`kax.ui.foretold = null; kax.ui.choose("`+name+`")`, nil)
+		until(p, `kax.ui.foretold || document.getElementById("foretold").classList.contains("alarm")`)
+		var refused bool
+		if p.Eval(`!kax.ui.foretold`, &refused); refused {
+			t.Errorf("%s: its defaults are refused", name)
+		}
+	}
+	p.Eval(`kax.ui.choose("lab vanish")`, nil)
+	until(p, `!document.getElementById("start").disabled`)
+	p.Eval(`document.getElementById("start").click()`, nil)
+	until(p, `kax.ui.shown && kax.ui.shown.done && kax.page.model.lab`)
+	var got struct {
+		Code int
+		Lost int
+		Held bool
+	}
+	p.Eval(`({ Code: kax.ui.shown.code, Held: kax.page.model.lab.held, Lost: document.querySelectorAll(".of-lost circle").length })`, &got)
+	if got.Code != 0 || !got.Held || got.Lost == 0 {
+		t.Errorf("%+v", got)
+	}
+	shots(t, p, "lab")
+	if err := p.Complaints(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever ends kax ui ends what it runs: by ^C, which leaves nothing, and by force.
+func TestUIEnds(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	for _, how := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		t.Run(how.String(), func(t *testing.T) {
+			t.Parallel()
+			u := startUI(t, asIs)
+			c := u.client(t)
+			body := `{"experiment":"demo","settings":{"pause":"1m","idle-timeout":"2m"}}`
+			r, err := http.NewRequest("POST", u.origin+"runs", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Origin", strings.TrimSuffix(u.origin, "/"))
+			if res, err := c.Do(r); err != nil || res.StatusCode != http.StatusOK {
+				t.Fatal(res, err)
+			}
+			events, err := c.Get(u.origin + "runs/1/events")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer events.Body.Close()
+			lines := bufio.NewScanner(events.Body)
+			lines.Buffer(nil, 1<<20)
+			for lines.Scan() && !strings.Contains(lines.Text(), `"kind":"probe"`) {
+			}
+			pid := child(t, u.cmd.Process.Pid)
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			if err := u.cmd.Process.Signal(how); err != nil {
+				t.Fatal(err)
+			}
+			if res := u.end(t); how != syscall.SIGKILL && (res.code != exitOK || res.stderr != "") {
+				t.Error(res)
+			}
+			// pidfd_open(2): it can be read when the process has ended.
+			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20_000); n != 1 {
+				t.Errorf("the run goes on: %v", err)
+			}
+		})
+	}
+}
+
+// The page is for this machine only.
+func TestUIRefuses(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.com:0", "0:0"} {
+		res := run(t, kax(asIs, "ui", "--listen", listen))
+		if res.code != exitUsage || !strings.Contains(res.stderr, "on loopback only") || res.stdout != "" {
+			t.Errorf("--listen %s: %s", listen, res)
+		}
+	}
+	if res := run(t, kax(asIs, "ui", "/no/such/file")); res.code != exitFailed || !strings.Contains(res.stderr, "/no/such/file") {
+		t.Error(res)
+	}
+}
+
+// What a page sends becomes values of known flags, and nothing else.
+func TestUIArguments(t *testing.T) {
+	t.Parallel()
+	m := &menu{hz: 250, interfaces: []string{everywhere, "lo"}}
+	for _, tc := range []struct {
+		experiment string
+		settings   map[string]string
+		want       string // the command line, or why there is none
+	}{
+		{"demo", nil, "demo --listen=127.0.0.1:0 --json --frames"},
+		{"demo", map[string]string{"keepidle": "120", "pause": "1,2.5s", "reuse": "false"}, "demo --listen=127.0.0.1:0 --json --frames --keepidle=2m --pause=1s,2.5s --no-reuse"},
+		{"demo", map[string]string{"keepalive": "false", "keepidle": "2s"}, "demo --listen=127.0.0.1:0 --json --frames --no-keepalive"},
+		{"lab nat", map[string]string{"keepidle": ""}, "lab run nat --json --frames"},
+		{"watch", map[string]string{"interface": "lo", "port": "80"}, "watch --json --frames --interface=lo --port=80"},
+		{"watch", map[string]string{"interface": "all"}, "watch --json --frames"},
+		{"watch", map[string]string{"interface": "lo --write=/etc/passwd"}, "must be one of"},
+		{"watch", map[string]string{"port": "80 -w x"}, "must be a port"},
+		{"demo", map[string]string{"write": "/etc/passwd"}, "no such setting"},
+		{"demo", map[string]string{"keepidle": "1s --write=/etc/passwd"}, "whole number of seconds"},
+		{"demo", map[string]string{"pause": "1s,--write=x"}, "must be a duration"},
+		{"demo", map[string]string{"idle-timeout": "-1s"}, "above 0"},
+		{"lab --write=x", nil, "no such experiment"},
+		{"http serve", nil, "no such experiment"},
+		{"lab demo", map[string]string{"keepidle": "1h"}, "the first probe must come before"},
+	} {
+		args, err := m.args(web.Ask{Experiment: tc.experiment, Settings: tc.settings}, "")
+		if got := strings.Join(args, " "); err == nil && got != tc.want || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s %v: %q, %v; want %q", tc.experiment, tc.settings, got, err, tc.want)
+		}
+	}
+	// What the settings are by default is what the commands take.
+	for _, e := range m.experiments() {
+		all := map[string]string{}
+		for _, s := range e.Settings {
+			all[s.Name] = s.Value
+		}
+		if _, err := m.predict(web.Ask{Experiment: e.Name, Settings: all}); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
 	}
 }

@@ -69,6 +69,7 @@ type Prediction struct {
 	Plan        *timeline.Plan     `json:"plan"`
 	IdleTimeout timeline.Seconds   `json:"idle_timeout,omitempty"`
 	Pauses      []timeline.Seconds `json:"pauses"`
+	Refused     string             `json:"refused,omitempty"` // why the settings cannot be had
 }
 
 // A Server serves the page.
@@ -186,8 +187,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := s.config.Predict(a)
 	if err != nil {
-		refuse(w, http.StatusUnprocessableEntity, err.Error())
-		return
+		p = &Prediction{Refused: err.Error()} // no failure: somebody is still typing
 	}
 	answer(w, p)
 }

@@ -116,10 +116,11 @@
 
     // lane draws windows, and moments that were measured, on an axis of its own.
     lane(kind, name, when, end, windows, moments, none, what) {
-      const width = this.width, left = width < 500 ? 76 : 132, high = 62, base = 40, plot = width - left - 12;
+      const width = this.width, narrow = width < 420; // then the name stands above
+      const left = narrow ? 4 : 132, base = narrow ? 56 : 40, high = base + 22, plot = width - left - 12;
       const x = (at) => left + (at / end) * plot, f = (v) => v.toFixed(1);
       const out = [svg("line", { class: "base", x1: left, x2: width - 8, y1: base, y2: base })];
-      out.push(svg("text", { class: "name", x: 0, y: 24 }, name), svg("text", { class: "when", x: 0, y: 41 }, when));
+      out.push(svg("text", { class: "name", x: 0, y: narrow ? 13 : 24 }, name), svg("text", { class: "when", x: narrow ? 40 : 0, y: narrow ? 13 : 41 }, when));
       for (const at of kax.roundTimes(0, end, plot / 80).times) {
         out.push(svg("line", { class: "tick", x1: f(x(at)), x2: f(x(at)), y1: base, y2: base + 4 }));
         out.push(svg("text", { class: "at", x: f(x(at)), y: base + 16, "text-anchor": at ? "middle" : "start" }, at ? kax.clock(Number(at.toPrecision(12))) : "0"));
@@ -130,8 +131,8 @@
         const x0 = x(w.earliest), wide = Math.max(x(w.latest) - x0, 3);
         out.push(svg("rect", { class: w.last ? "foretold last" : "foretold", "data-at": w.earliest, x: f(x0 - 1.5), y: base - 15, width: f(wide), height: 15 }));
         const text = w.what || (what === "probe" || what === "lost" ? String(i + 1) : ""), room = text.length * 6.2;
-        const begins = w.last ? Math.min(x0 - room - 5, plot + left - room) : x0 - 2;
-        if (begins > free && (w.last || !ends.some((e) => begins + room > e && x0 <= e + 1e4 && begins + room > e))) {
+        const begins = w.last ? Math.min(x0 - room - 5, plot + left - room) : w.what ? Math.max(left, x0 - room) : x0 - 2;
+        if (begins > free && (w.last || !ends.some((e) => begins + room > e))) {
           out.push(svg("text", { class: "what", x: f(begins), y: base - 19 }, text));
           free = begins + room + 4;
         }

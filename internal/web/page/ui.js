@@ -114,11 +114,12 @@
       let foretold = null, refused = "";
       try {
         foretold = unable ? null : await ask("predict", "POST", JSON.stringify(this.form.ask()));
+        refused = (foretold && foretold.refused) || "";
       } catch (err) {
         refused = err.message;
       }
       if (nth !== this.nth) return;
-      this.foretold = foretold;
+      this.foretold = refused ? null : foretold;
       by("foretold").textContent = refused || (foretold ? kax.foretold(foretold) : "");
       by("foretold").classList.toggle("alarm", Boolean(refused));
       by("start").disabled = Boolean(unable || refused);
@@ -177,8 +178,10 @@
       return h("li", { class: now ? "now" : "" },
         h("button", { type: "button", class: "link", "data-key": "show" + r.id, "aria-current": now ? "true" : undefined, onclick: () => this.show(r.id) }, `${r.id}. ${r.name}`),
         h("span", { class: "how" }, how(r)),
-        this.shown && !now ? h("button", { type: "button", class: "small", "data-key": "beside" + r.id, "aria-pressed": String(Boolean(beside)), onclick: () => this.compare(beside ? null : r.id) }, "compare") : "",
-        r.done && r.records ? h("span", { class: "files" }, r.packets ? link("packets.pcapng", "pcapng") : "", link("records.jsonl", "records"), link("report.html", "report")) : "");
+        h("span", { class: "files" },
+          r.packets ? link("packets.pcapng", "pcapng") : "",
+          r.done && r.records ? [link("records.jsonl", "records"), link("report.html", "report")] : "",
+          this.shown && !now ? h("button", { type: "button", class: "small", "data-key": "beside" + r.id, "aria-pressed": String(Boolean(beside)), onclick: () => this.compare(beside ? null : r.id) }, "compare") : ""));
     }
 
     // show shows a run, from its beginning.
