@@ -307,7 +307,7 @@ func TestUICaptures(t *testing.T) {
 		const d = document.createElement("div");
 		document.body.append(d);
 		d.innerHTML = "<img src='x' onerror='window.pwned = 1'>";
-		try { eval("window.pwned = 1"); } catch { /* as it should be */ }
+		setTimeout("window.pwned = 1", 0); // eval itself is permitted to who debugs
 	})()`, nil)
 	p.Settle()
 	if p.Eval(`"pwned" in window`, &seen.Pwned); seen.Pwned {
