@@ -35,7 +35,7 @@ var allowed = map[string]struct {
 	"internal/counters": {[]string{"tcpka"}, "names what it infers as tcpka does"},
 	"internal/timeline": {[]string{"internal/wire", "internal/times", "tcpka", "httpka"}, "where the two mechanisms meet"},
 	"internal/dissect":  {[]string{"internal/timeline", "internal/wire"}, "takes a frame apart into a record; where frames come from is not its business"},
-	"internal/web":      {[]string{"internal/dissect", "internal/timeline", "internal/wire"}, "records are its only input; a packet whose bytes they bear is taken apart"},
+	"internal/web":      {[]string{"internal/dissect", "internal/timeline", "internal/wire"}, "records are its only input; a packet whose bytes they bear is taken apart; what it runs is handed to it"},
 	"internal/browser":  {[]string{"internal/need"}, "a browser for tests"},
 	"internal/hexdump":  {nil, "text to bytes, whatever they are"},
 	"internal/view":     {[]string{"internal/timeline", "internal/times"}, "records are the only input of a view"},

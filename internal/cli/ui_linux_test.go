@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -454,5 +455,73 @@ func TestUIArguments(t *testing.T) {
 		if _, err := m.predict(web.Ask{Experiment: e.Name, Settings: all}); err != nil {
 			t.Errorf("%s: %v", e.Name, err)
 		}
+	}
+}
+
+// An interface is watched live, without the page's own connections: to show them
+// would make more of them.
+func TestUIWatch(t *testing.T) {
+	t.Parallel()
+	if !inside(t) {
+		return
+	}
+	server := newPeer(t, "127.0.0.1:0")
+	serve(t, server)
+	u := startUI(t, asIs)
+	c := u.client(t)
+	act := func(path, body string) {
+		t.Helper()
+		r, err := http.NewRequest("POST", u.origin+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", strings.TrimSuffix(u.origin, "/"))
+		res, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			text, _ := io.ReadAll(res.Body)
+			t.Fatalf("%s: %s", res.Status, text)
+		}
+	}
+	act("runs", `{"experiment":"watch","settings":{"interface":"lo"}}`)
+	events, err := c.Get(u.origin + "runs/1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Body.Close()
+	lines := bufio.NewScanner(events.Body)
+	lines.Buffer(nil, 1<<20)
+	until := func(text string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return
+			}
+		}
+		t.Fatalf("the stream ended before %s", text)
+	}
+	until(`"header"`)
+	ask(t, server.addr, 2)
+	until(`"conn":{`)
+	act("runs/1/stop", "")
+	until("event: end")
+	res, err := c.Get(u.origin + "runs/1/records.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := strings.TrimSuffix(strings.TrimPrefix(u.origin, "http://"), "/")
+	if told := parse(t, result{stdout: string(text)}); len(told.kind("request")) != 2 || strings.Contains(string(text), `"`+own+`"`) {
+		t.Errorf("%d requests are told; of the page's own, %s: %v", len(told.kind("request")), own, strings.Contains(string(text), own))
+	}
+	if packets, err := c.Get(u.origin + "runs/1/packets.pcapng"); err != nil || packets.StatusCode != http.StatusOK {
+		t.Errorf("the packets: %v", err)
 	}
 }
