@@ -28,6 +28,7 @@ func TestReader(t *testing.T) {
 		{"\n0\n", "\n1\n", "what came there: \"0\""},
 		{"\n3\n", "\n4\n", "what came there: \"3\""},
 		{"<!-- omits: a line -->\n", "", "did not come: \"...\""},
+		{"saved\n```\n\n", "lost\n```\n\n", "what came there: \"lost\""},
 		{"times, ports", "times", "127.0.0.1:40001"},
 		{"times, ports", "times, ports, versions", "[\"versions\"]"},
 		{"times, ports", "time", "is none of"},
