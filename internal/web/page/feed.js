@@ -57,7 +57,7 @@
     make() {
       const began = performance.now();
       this.model = kax.modelOf(this.records);
-      this.on.change(this.model, this.fields);
+      this.on.change(this.model, this.fields, Boolean(this.state));
       this.took = performance.now() - began;
       this.next = performance.now() + Math.max(EVERY, SHARE * this.took);
     }
@@ -67,7 +67,7 @@
       const answer = await fetch("runs/" + this.id + "/fields");
       if (!answer.ok || this.closed) return;
       this.fields = await answer.json();
-      this.on.change(this.model, this.fields);
+      this.on.change(this.model, this.fields, true);
     }
   };
 })((window.kax = window.kax || {}));

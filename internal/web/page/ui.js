@@ -176,12 +176,19 @@
       const now = this.shown && this.shown.id === r.id, beside = this.other && this.other.id === r.id;
       const link = (file, text) => h("a", { href: `runs/${r.id}/${file}`, download: "", "data-key": file + r.id }, text);
       return h("li", { class: now ? "now" : "" },
-        h("button", { type: "button", class: "link", "data-key": "show" + r.id, "aria-current": now ? "true" : undefined, onclick: () => this.show(r.id) }, `${r.id}. ${r.name}`),
+        h("button", { type: "button", class: "link", "data-key": "show" + r.id, "aria-current": now ? "true" : undefined, onclick: () => this.show(r.id) }, `${r.id}. ${this.called(r)}`),
         h("span", { class: "how" }, how(r)),
         h("span", { class: "files" },
           r.packets ? link("packets.pcapng", "pcapng") : "",
           r.done && r.records ? [link("records.jsonl", "records"), link("report.html", "report")] : "",
           this.shown && !now ? h("button", { type: "button", class: "small", "data-key": "beside" + r.id, "aria-pressed": String(Boolean(beside)), onclick: () => this.compare(beside ? null : r.id) }, "compare") : ""));
+    }
+
+    // called is a run's name, with what it was set to where that is not usual.
+    called(r) {
+      const e = this.menu.experiments.find((e) => e.name === r.ask.experiment);
+      const unusual = e ? e.settings.filter((s) => (r.ask.settings[s.name] ?? s.value) !== s.value) : [];
+      return [r.name, ...unusual.map((s) => `${s.label} ${{ true: "on", false: "off", "": "none" }[r.ask.settings[s.name]] || r.ask.settings[s.name]}`)].join(", ");
     }
 
     // show shows a run, from its beginning.
@@ -195,11 +202,11 @@
       by("run").hidden = false;
       let other = true;
       this.feed = new kax.Feed(id, {
-        change: (model, fields) => {
+        change: (model, fields, whole) => {
           if (!this.view) {
             this.view = kax.page = new kax.View(model, fields);
             this.view.restyled = () => { if (this.beside) this.beside.restyle(); };
-          } else this.view.update(model, fields, other);
+          } else this.view.update(model, fields, other, whole);
           other = false;
           this.draw();
           this.saying();
@@ -232,7 +239,7 @@
       by("compare").hidden = !this.other;
       this.listed();
       if (!this.other) return;
-      by("compare-title").textContent = `${this.other.id}. ${this.other.name}`;
+      by("compare-title").textContent = `${this.other.id}. ${this.called(this.other)}`;
       let other = true;
       const change = (model) => {
         if (!this.beside) {

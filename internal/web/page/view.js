@@ -62,16 +62,18 @@
       kax.connections(by("conns"), model, this.show);
     }
 
-    // update shows a model that has grown, or another one. What somebody has the
-    // focus in is left as it is.
-    update(model, table, other) {
+    // update shows a model that has grown, or another one, and tables once a second
+    // until it is whole. What somebody has the focus in is left as it is.
+    update(model, table, other, whole) {
       const before = this.model;
       this.model = model;
       this.details.update(model, table);
       this.timeline.update(model, other);
       this.details.again(this.timeline.selected);
       const free = (id) => other || !by(id).contains(document.activeElement) || document.activeElement === by(id);
-      if (free("events")) this.events.update(model, other);
+      const now = performance.now(), due = other || whole || now > (this.due || 0);
+      if (due) this.due = now + 1000;
+      if (due && free("events")) this.events.update(model, other);
       if (other || model.summary !== before.summary) return this.fill();
       if (model.header !== before.header) {
         head(model);
@@ -79,7 +81,7 @@
       }
       if (model.kinds.join() !== this.kinds) legend(model);
       this.kinds = model.kinds.join();
-      if (free("conns")) kax.connections(by("conns"), model, this.show);
+      if (due && free("conns")) kax.connections(by("conns"), model, this.show);
     }
 
     selected(i, open) {
