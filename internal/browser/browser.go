@@ -219,14 +219,16 @@ func (p *Page) Settle() {
 	p.Eval("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))", nil)
 }
 
-// Eval runs an expression in the page, and waits for it if it is a promise.
+// Eval runs an expression in the page, as if somebody had just touched it, so that it
+// may open a window, and waits for it if it is a promise.
 func (p *Page) Eval(expression string, result any) {
 	p.t.Helper()
 	var out struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails json.RawMessage
 	}
-	p.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &out)
+	p.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true,
+		"userGesture": true}, &out)
 	if out.ExceptionDetails != nil {
 		p.t.Fatalf("%s: %s", expression, out.ExceptionDetails)
 	}

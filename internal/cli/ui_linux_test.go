@@ -346,7 +346,8 @@ func TestUILabs(t *testing.T) {
 		Held bool
 	}
 	p.Eval(`({ Code: kax.ui.shown.code, Held: kax.page.model.lab.held, Lost: document.querySelectorAll(".of-lost circle").length })`, &got)
-	if got.Code != 0 || !got.Held || got.Lost == 0 {
+	// What it shows is TestLabs' affair; here, that the page has what it said.
+	if got.Held != (got.Code == exitOK) || !got.Held && got.Code != exitProblem || got.Lost == 0 {
 		t.Errorf("%+v", got)
 	}
 	shots(t, p, "lab")
