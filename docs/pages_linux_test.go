@@ -66,6 +66,8 @@ func TestPages(t *testing.T) {
 				case "root":
 					need.Root(t)
 				case "clone":
+				case "go":
+					modules(t, need.Tool(t, name))
 				default:
 					need.Tool(t, name)
 				}
@@ -77,6 +79,18 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// modules fetches those that a page may want, and tests do not: a workspace asks for
+// all that a module names, and the page has no network.
+func modules(t *testing.T, tool string) {
+	t.Helper()
+	if os.Getenv(envInside) != "" {
+		return
+	}
+	cmd := exec.Command(tool, "mod", "download")
+	cmd.Dir = ".."
+	need.Permission(t, "download modules", cmd.Run())
 }
 
 // inside reports whether the test is in a network of its own. If not it runs the
