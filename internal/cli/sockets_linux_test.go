@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kax/internal/need"
-	"kax/internal/sockets"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -201,85 +200,6 @@ func TestSocketsFilters(t *testing.T) {
 	}
 }
 
-func TestSocketsCutBy(t *testing.T) {
-	t.Parallel()
-	if !inside(t) {
-		return
-	}
-	lends(t)
-	for _, tt := range []struct {
-		name           string
-		client, server tcpka.Settings
-		args           string
-		code, cut      int
-		why, fix       string // of the client
-	}{
-		{"kept", prompt, prompt, "--cut-by 350s --loopback", 0, 0, "", ""},
-		{"loopback is left out", slow, noKeepalive, "--cut-by 350s", 0, 0, "", ""},
-		{"too late", slow, prompt, "--cut-by 350s --loopback", exitProblem, 1, "first probe after up to 2h", "--keepidle 33"},
-		{"off", noKeepalive, prompt, "--cut-by 350s --loopback", exitProblem, 1, "keepalive off", "--keepidle 33"},
-		{"both", slow, noKeepalive, "--cut-by 5m50s --loopback", exitProblem, 2, "first probe after up to 2h", "--keepidle 33"},
-		{"too far apart", rareInVain, prompt, "--cut-by 350s --loopback", exitProblem, 1, "probes up to 6m", "--keepidle 30 --keepintvl 33"},
-		{"no time is short enough", prompt, prompt, "--cut-by 1s --loopback", exitProblem, 2, "no keepalive time is short enough", ""},
-		{"later than the last", slow, slow, "--cut-by 3h --loopback --strict", 0, 0, "", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			h := openConn(t, tt.client, tt.server)
-			args := append([]string{"tcp", "sockets", "--port", h.port()}, strings.Fields(tt.args)...)
-			res := run(t, kax(asIs, args...))
-			if left := strings.Contains(res.stdout, "\n2 loopback connections left out (--loopback)"); left == strings.Contains(tt.args, "--loopback") {
-				t.Error(res)
-			}
-			if res.code != tt.code || !strings.Contains(res.stdout, tt.why) || !strings.Contains(res.stdout, "the peer's probes") {
-				t.Error(res)
-			}
-			res = run(t, kax(asIs, append(args, "--json")...))
-			list := listing(t, res, 1)
-			if res.code != tt.code || len(list) != tt.cut {
-				t.Fatalf("%d cut: %s", len(list), res)
-			}
-			for _, s := range list {
-				if s.Cut == "" || s.State != "ESTAB" {
-					t.Errorf("%+v", s)
-				}
-				if s.Local.String() != h.client.LocalAddr().String() {
-					continue
-				}
-				command := fmt.Sprintf("kax tcp set --pid %d --fd %d ", os.Getpid(), numberOf(t, h.client))
-				if !strings.Contains(s.Cut, tt.why) || (tt.fix != "") != strings.HasPrefix(s.Fix, command+tt.fix) {
-					t.Errorf("%q, %q", s.Cut, s.Fix)
-				}
-			}
-		})
-	}
-}
-
-// What the kernel is sending on is not idle, whatever its settings.
-func TestSocketsCutByBusy(t *testing.T) {
-	t.Parallel()
-	if !inside(t) {
-		return
-	}
-	lends(t)
-	h := openConn(t, noKeepalive, prompt)
-	_ = h.client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	for buf := make([]byte, 1<<20); ; { // until the peer's window is closed
-		if _, err := h.client.Write(buf); err != nil {
-			break
-		}
-	}
-	args := []string{"tcp", "sockets", "--cut-by", "350", "--loopback", "--strict", "--port", h.port()}
-	res := run(t, kax(asIs, args...))
-	if res.code != 0 || !strings.Contains(res.stdout, "\n1 more is busy: the kernel is sending on it\n"+h.client.LocalAddr().String()) {
-		t.Error(res)
-	}
-	res = run(t, kax(asIs, append(args, "--json")...))
-	if list := listing(t, res, 1); res.code != 0 || len(list) != 1 || list[0].Busy == "" || list[0].Cut != "" || list[0].Fix != "" {
-		t.Error(res)
-	}
-}
-
 // A socket that no process has open has no settings that one could know.
 func TestSocketsWithoutAProcess(t *testing.T) {
 	t.Parallel()
@@ -299,30 +219,6 @@ func TestSocketsWithoutAProcess(t *testing.T) {
 	res = run(t, kax(asIs, append(args, "--with-keepalive", "unknown", "--json")...))
 	if list := listing(t, res, 1); len(list) != 0 {
 		t.Error(res)
-	}
-}
-
-// What a fix says is enough.
-func TestCutFix(t *testing.T) {
-	t.Parallel()
-	for limit := 2 * time.Second; limit < 9000*time.Second; limit += 977 * time.Millisecond {
-		for _, s := range []tcpka.Settings{slow, prompt, rareInVain, {Idle: 7200 * time.Second, Interval: 75 * time.Second, Count: 9}} {
-			why, fix := cut(&sockets.Socket{Settings: s}, limit, 250)
-			if why == "" || fix == "" {
-				if why == "" != (fix == "") {
-					t.Fatalf("%v by %v: %q, %q", s, limit, why, fix)
-				}
-				continue
-			}
-			fixed, idle, interval := s, 0, int(s.Interval/time.Second)
-			if n, err := fmt.Sscanf(fix, "--keepidle %d --keepintvl %d", &idle, &interval); n == 0 {
-				t.Fatal(fix, err)
-			}
-			fixed.Enabled, fixed.Idle, fixed.Interval = true, time.Duration(idle)*time.Second, time.Duration(interval)*time.Second
-			if why, _ := cut(&sockets.Socket{Settings: fixed}, limit, 250); why != "" {
-				t.Fatalf("%v by %v: %q leaves %q", s, limit, fix, why)
-			}
-		}
 	}
 }
 
@@ -427,102 +323,6 @@ func TestSocketsInAnotherNetwork(t *testing.T) {
 		list[0].PID != server.cmd.Process.Pid || list[0].KeepaliveTimes == nil || list[0].Idle != timeline.Seconds(7*time.Second) {
 		t.Error(res)
 	}
-}
-
-func TestSocketsRefresh(t *testing.T) {
-	t.Parallel()
-	h := openConn(t, prompt, noKeepalive)
-	args := []string{"tcp", "sockets", "--port", h.port(), "--refresh", "10ms"}
-	text := start(t, kax(asIs, args...))
-	for range 3 {
-		text.until(t, "3 sockets")
-	}
-	records := start(t, kax(asIs, append(args, "--json")...))
-	for range 3 {
-		records.until(t, `"LISTEN"`)
-	}
-	for _, r := range []*running{text, records} {
-		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
-		}
-	}
-	res := text.end(t)
-	if res.code != 0 || res.stderr != "" || !strings.Contains(res.stdout, "unknown\n\nstate ") || strings.Contains(res.stdout, "\x1b") {
-		t.Error(res)
-	}
-	if res = records.end(t); res.code != 0 || len(listing(t, res, 1)) < 7 {
-		t.Error(res)
-	}
-}
-
-// On a terminal one table is drawn over the other, and none is longer than it.
-func TestSocketsOnATerminal(t *testing.T) {
-	t.Parallel()
-	h := openConn(t, prompt, noKeepalive)
-	master, terminal := openTerminal(t, 12, 60)
-	cmd := kax(asIs, "tcp", "sockets", "--port", h.port(), "--refresh", "10ms")
-	cmd.Env = append(cmd.Env, "TERM=xterm")
-	cmd.Stdout, cmd.Stderr = terminal, terminal
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	terminal.Close()
-	var out strings.Builder
-	buf := make([]byte, 4096)
-	stopped := false
-	for {
-		n, err := master.Read(buf)
-		out.Write(buf[:n])
-		if err != nil { // EIO: nobody has the terminal open any more
-			break
-		}
-		if !stopped && strings.Count(out.String(), "\x1b[J") > 2 {
-			stopped = true
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	text := out.String()
-	if !strings.HasPrefix(text, "\x1b[2J\x1b[H\x1b[1mstate") || strings.Count(text, "\x1b[2J") != 1 || !strings.HasSuffix(text, "\x1b[J\r\n") {
-		t.Errorf("%q", text)
-	}
-	for _, frame := range strings.Split(text, "\x1b[H")[1:] {
-		for line := range strings.Lines(frame) {
-			line = strings.NewReplacer("\x1b[1m", "", "\x1b[0m", "", "\x1b[K", "", "\x1b[J", "", "\r", "", "\n", "").Replace(line)
-			if n := len([]rune(line)); n > 60 {
-				t.Errorf("%d columns of 60: %q", n, line)
-			}
-		}
-		if n := strings.Count(frame, "\n"); n > 12 {
-			t.Errorf("%d lines of 12: %q", n, frame)
-		}
-	}
-}
-
-// openTerminal opens a pseudoterminal (pty(7)) of a size.
-func openTerminal(t *testing.T, rows, columns uint16) (master, terminal *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	need.Permission(t, "open a terminal", err)
-	t.Cleanup(func() { master.Close() })
-	fd := int(master.Fd())
-	n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
-		t.Fatal(err)
-	}
-	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	need.Permission(t, "open a terminal", err)
-	return master, terminal
 }
 
 // The shell completes from the live table.

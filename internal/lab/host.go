@@ -330,6 +330,20 @@ func (c *Client) Socket() *Socket {
 	return all[len(all)-1]
 }
 
+// Asked is a pair whose server has answered the first request of the asker, an HTTP
+// client on the client.
+func (r *Run) Asked(cfg httpka.ServerConfig) (client, server *Host, asker *Client, err error) {
+	if client, server, err = r.Pair(); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = server.Serve(r.Server, cfg); err != nil {
+		return nil, nil, nil, err
+	}
+	asker = client.Client(r.Client, httpka.ClientConfig{})
+	_, err = asker.Ask(server.URL("/keep"), requestTimeout)
+	return client, server, asker, err
+}
+
 // Ask sends a GET, and returns how long its answer took.
 func (c *Client) Ask(url string, within time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(c.run.ctx, within)

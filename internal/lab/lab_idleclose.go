@@ -35,15 +35,8 @@ func idleCloseLab() Lab {
 }
 
 func idleClose(r *Run) error {
-	client, server, err := r.Pair()
+	client, _, asker, err := r.Asked(httpka.ServerConfig{IdleTimeout: r.IdleTimeout})
 	if err != nil {
-		return err
-	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{IdleTimeout: r.IdleTimeout}); err != nil {
-		return err
-	}
-	asker := client.Client(r.Client, httpka.ClientConfig{})
-	if _, err := asker.Ask(server.URL("/keep"), requestTimeout); err != nil {
 		return err
 	}
 	name := Named(asker.Socket())

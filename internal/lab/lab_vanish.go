@@ -32,15 +32,8 @@ func vanishLab() Lab {
 }
 
 func vanish(r *Run) error {
-	client, server, err := r.Pair()
+	_, server, asker, err := r.Asked(httpka.ServerConfig{})
 	if err != nil {
-		return err
-	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
-		return err
-	}
-	asker := client.Client(r.Client, httpka.ClientConfig{})
-	if _, err := asker.Ask(server.URL("/keep"), requestTimeout); err != nil {
 		return err
 	}
 	socket := asker.Socket()
