@@ -178,6 +178,11 @@ func (c *Conn) Read(b []byte) (int, error) {
 func (c *Conn) peerLeft(k tcpka.Kind) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
+	c.peerGoodbye(k)
+}
+
+// peerGoodbye is peerLeft for who holds w.mu.
+func (c *Conn) peerGoodbye(k tcpka.Kind) {
 	if c.both || c.left {
 		return
 	}
@@ -226,28 +231,41 @@ func (c *Conn) Close() error {
 			kind = tcpka.RST
 		}
 		c.goodbye(kind)
+		if c.last.state == stateClose && c.wasReset() {
+			c.peerGoodbye(tcpka.RST)
+		}
 		c.closed = true
 	}
 	c.w.mu.Unlock()
 	return c.TCPConn.Close()
 }
 
-// goodbye tells of the end of what this side sends, unless the kernel has
-// ended the connection already. It needs w.mu.
+// goodbye tells of the end of what this side sends, and before it of a FIN of
+// the peer's that nobody has read, unless the kernel has ended the connection
+// already. It needs w.mu.
 func (c *Conn) goodbye(k tcpka.Kind) {
 	if c.closed {
 		return
 	}
 	c.poll()
-	if c.last.state == stateClose || k == tcpka.FIN && c.fin {
+	switch c.last.state {
+	case stateClose:
+		return
+	case stateCloseWait:
+		c.peerGoodbye(tcpka.FIN)
+	}
+	if k == tcpka.FIN && c.fin {
 		return
 	}
 	c.fin = c.fin || k == tcpka.FIN
 	c.w.tell(c, time.Now(), k, "")
 }
 
-// stateClose is TCP_CLOSE (net/tcp_states.h): reset, or given up.
-const stateClose = 7
+// States of a connection (net/tcp_states.h).
+const (
+	stateClose     = 7 // reset, or given up
+	stateCloseWait = 8 // the peer has said goodbye by FIN
+)
 
 // Supported reports whether this system has what a Watcher reads.
 func Supported() error {

@@ -37,3 +37,18 @@ func (c *Conn) read(r *reading) error {
 	r.heardAgo = time.Duration(info.Last_ack_recv) * time.Millisecond
 	return nil
 }
+
+// wasReset reports whether it was a reset that ended c. It takes the pending
+// error (SO_ERROR, socket(7)), so nobody may read from c afterwards.
+func (c *Conn) wasReset() bool {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var errno int
+	err = rc.Control(func(fd uintptr) {
+		errno, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	})
+	// EPIPE is a reset after the peer's FIN (tcp_reset in net/ipv4/tcp_input.c).
+	return err == nil && (unix.Errno(errno) == unix.ECONNRESET || unix.Errno(errno) == unix.EPIPE)
+}
