@@ -54,6 +54,9 @@ func checkProbes(t *testing.T, r records, want int) {
 	}
 	for _, p := range probes {
 		if p.Due == nil {
+			if r.header.Source == timeline.Counters {
+				continue // seen too late to tell
+			}
 			t.Errorf("probe %d of #%d: no prediction", p.Nth, p.Conn)
 			continue
 		}
@@ -258,8 +261,12 @@ func TestDialToAPeerThatResets(t *testing.T) {
 			if d.Errno != "ECONNRESET" || d.Then != "end of file" || d.Write != "EPIPE" || !slices.Equal(d.Poll, []string{"IN", "ERR", "HUP", "RDHUP"}) {
 				t.Errorf("death %+v", d)
 			}
-			if plan := planOf(t, r, timeline.Client); !near(plan.First(), d.Lasted) {
-				t.Errorf("died after %v, the first probe is planned for %v", time.Duration(d.Lasted), plan.First())
+			first := planOf(t, r, timeline.Client).First()
+			if mode == noRawAs {
+				first.Latest += time.Minute // seen when the machine has time for it
+			}
+			if !near(first, d.Lasted) {
+				t.Errorf("died after %v, the first probe is planned for %v", time.Duration(d.Lasted), first)
 			}
 			if got := r.conns[0]; got.Close != timeline.ByRST || got.ClosedBy != timeline.Server {
 				t.Errorf("conn %+v", got)

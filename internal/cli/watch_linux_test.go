@@ -222,6 +222,11 @@ func TestWatchWithASlowOutput(t *testing.T) { // not in parallel: it takes a pro
 		ask(t, p.addr, 300) // far more than the pipe and the queue hold
 	}
 	want := passed(t) - before
+	for quiet := 0; quiet < 5; time.Sleep(20 * time.Millisecond) { // until it has taken all there is
+		if quiet++; computes(t, cmd.Process.Pid) {
+			quiet = 0
+		}
+	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +245,26 @@ func TestWatchWithASlowOutput(t *testing.T) { // not in parallel: it takes a pro
 			t.Errorf("no %q in %d bytes, which end with:\n%s", line, len(text), text[max(0, len(text)-1500):])
 		}
 	}
+}
+
+// computes reports whether a thread of the process runs or would (proc(5): state R).
+func computes(t *testing.T, pid int) bool {
+	t.Helper()
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		t.Fatal(stats, err)
+	}
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		_, after, _ := strings.Cut(string(text), ") ")
+		if strings.HasPrefix(after, "R") {
+			return true
+		}
+	}
+	return false
 }
 
 // On its way through a bridge a packet passes several interfaces, and is one.

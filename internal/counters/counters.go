@@ -30,6 +30,7 @@ type Observation struct {
 	To     netip.AddrPort
 	Kind   tcpka.Kind // Established, Data, Probe, ProbeAnswer, FIN or RST
 	Detail string
+	Blur   time.Duration // how long before Time it may have been, at most
 }
 
 // A Watcher observes sockets.
@@ -96,6 +97,13 @@ func (w *Watcher) tell(c *Conn, at time.Time, k tcpka.Kind, detail string) {
 	}
 }
 
+// unanswered tells of a probe that c has sent since the time of the last
+// reading. It needs w.mu.
+func (w *Watcher) unanswered(c *Conn, since time.Time) {
+	w.tell(c, c.last.at, tcpka.Probe, "")
+	w.seen[len(w.seen)-1].Blur = c.last.at.Sub(since)
+}
+
 // Poll reads every socket and returns what has been observed since the last
 // call.
 func (w *Watcher) Poll() []Observation {
@@ -121,7 +129,7 @@ func (c *Conn) poll() {
 	// A reset that answers a probe leaves no time to see the one before the
 	// other.
 	if now.state == stateClose && last.state != stateClose && !last.waiting && now.unanswered > last.unanswered {
-		c.w.tell(c, now.at, tcpka.Probe, "")
+		c.w.unanswered(c, last.at)
 		return
 	}
 	if now.sent != last.sent || now.received != last.received || now.acked != last.acked || now.state != last.state {
@@ -139,7 +147,7 @@ func (c *Conn) poll() {
 	// out of window and never reach tcp_ack().
 	switch elapsed := now.at.Sub(last.at); {
 	case now.unanswered > last.unanswered:
-		c.w.tell(c, now.at, tcpka.Probe, "")
+		c.w.unanswered(c, last.at)
 	case now.segsIn == last.segsIn || now.heardAgo >= last.heardAgo+elapsed-heardGrain:
 	case last.heardAgo+elapsed < tcpka.MinTime-heardGrain: // too early for any keepidle: a window update
 	case last.unanswered > 0 && now.segsOut == last.segsOut:

@@ -346,7 +346,7 @@ func (s *stage) write(p capture.Packet) {
 }
 
 func (s *stage) infer(at time.Time, o counters.Observation) {
-	i := timeline.Inferred{Client: o.From, Server: o.To, Kind: o.Kind, Note: o.Detail}
+	i := timeline.Inferred{Client: o.From, Server: o.To, Kind: o.Kind, Note: o.Detail, Blur: o.Blur}
 	if s.owns(o.To, o.From) {
 		i.Client, i.Server, i.FromServer = o.To, o.From, true
 	} else if !s.owns(o.From, o.To) {

@@ -70,6 +70,7 @@ type half struct {
 	isn        uint32 // its first sequence number
 	isnKnown   bool
 	fin        bool
+	blurred    bool // a probe since heard is not known well enough in time to plan by
 }
 
 // sent notes a segment and what it does to the peer's idle clock: probes are out
@@ -133,7 +134,7 @@ func (c *conn) quiet(at moment) time.Duration {
 // hears notes that the peer lives. Like the kernel (tcp_ack clears
 // icsk_probes_out), it takes any acknowledgment for that, not only the answer
 // to a probe.
-func (h *half) hears(at moment) { h.heard, h.unanswered = at, 0 }
+func (h *half) hears(at moment) { h.heard, h.unanswered, h.blurred = at, 0, false }
 
 // closed notes the first goodbye.
 func (c *conn) closed(by Side, how CloseHow) {

@@ -100,7 +100,8 @@ func (t *Tracker) makePlans() {
 }
 
 // CountersBlur is how far off the time of an inferred probe may be: it is seen
-// at the next reading, or by a clock of jiffies, of up to 10 ms.
+// at the next reading, or by a clock of jiffies, of up to 10 ms. One that was
+// seen later than that, on a busy machine, is not compared with its plan.
 const CountersBlur = 11 * time.Millisecond
 
 // predict returns when a probe that comes now was due, or nil without a plan.

@@ -102,6 +102,35 @@ func TestDueFromCounters(t *testing.T) {
 	}
 }
 
+// A probe that a busy machine saw late, by more than what usually lies between
+// two readings, is not compared with the plan, nor is one that is planned from
+// it; after an answer all is known again.
+func TestNoPlanForABlur(t *testing.T) {
+	h := predicted(keepalive(time.Second, time.Second), 250)
+	h.Source = timeline.Counters
+	w := newWorld(t, h)
+	c := w.talk(40000)
+	c.infer(fromClient, tcpka.Established)
+	for _, p := range []struct {
+		at   time.Duration
+		blur time.Duration
+		kind tcpka.Kind
+		from int
+	}{
+		{1090 * time.Millisecond, 90 * time.Millisecond, tcpka.Probe, fromClient},
+		{2030 * time.Millisecond, 5 * time.Millisecond, tcpka.Probe, fromClient},
+		{2030 * time.Millisecond, 0, tcpka.ProbeAnswer, fromServer},
+		{3040 * time.Millisecond, 5 * time.Millisecond, tcpka.Probe, fromClient},
+	} {
+		w.now = epoch.Add(p.at)
+		w.tracker.Infer(w.now, timeline.Inferred{Client: c.addr[fromClient], Server: c.addr[fromServer], FromServer: p.from == fromServer, Kind: p.kind, Blur: p.blur})
+	}
+	want := []*timeline.Window{nil, nil, {Earliest: ms(3030), Latest: ms(3062)}}
+	if got := w.due(); !reflect.DeepEqual(got, want) {
+		t.Errorf("due %v, want %v", got, want)
+	}
+}
+
 func TestNoPlanWithoutTicks(t *testing.T) {
 	w := newWorld(t, keepalive(time.Second, time.Second))
 	c := w.talk(40000).open()

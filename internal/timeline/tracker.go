@@ -164,6 +164,7 @@ type Inferred struct {
 	FromServer     bool
 	Kind           tcpka.Kind
 	Note           string
+	Blur           time.Duration // how much earlier it may have been
 }
 
 // Infer takes an event that no packet shows.
@@ -179,6 +180,9 @@ func (t *Tracker) Infer(when time.Time, i Inferred) {
 		side = server
 	}
 	t.event = Event{Note: i.Note}
+	if i.Blur > CountersBlur {
+		c.half[side].blurred = true
+	}
 	t.tcp(at, c, side, i.Kind)
 	if c.half[client].fin && c.half[server].fin {
 		c.over = true // no last acknowledgment is to be seen
@@ -212,7 +216,7 @@ func (t *Tracker) tcp(at moment, c *conn, side int, k tcpka.Kind) {
 		if h.lastProbe > c.active {
 			t.tally.apart.add(at.since(h.lastProbe))
 		}
-		if o := t.options(side); o.Keepalive && h.heard != 0 {
+		if o := t.options(side); o.Keepalive && h.heard != 0 && !h.blurred {
 			t.lateness.add(at.since(h.due(o)))
 			e.Due = t.predict(at, side, h)
 		}
