@@ -107,8 +107,14 @@ func (a *app) serve(cmd *cobra.Command, f serveFlags) error {
 		l.Close()
 		return err
 	}
-	f.cfg.ErrorLog = log.New(a.stderr, "kax: ", 0)
-	f.cfg.OnEvent = a.serveEvent
+	lines := newServeLog(a.stderr)
+	defer lines.end(time.Second)
+	f.cfg.ErrorLog = log.New(lines, "kax: ", 0)
+	f.cfg.OnEvent = func(e httpka.Event) {
+		if text := serveEvent(e); text != "" {
+			lines.add(e.Time, fmt.Sprintf("%s  #%d %s\n", e.Time.Format("15:04:05.000"), e.Conn, text))
+		}
+	}
 	f.cfg.Socket = socketKeepalive
 	srv := httpka.NewServer(f.cfg)
 	served := make(chan error, 1)
@@ -169,9 +175,8 @@ func socketKeepalive(c net.Conn) any {
 	return timeline.Options(s)
 }
 
-// serveEvent writes a line for each thing that happens to a connection. The
-// write is one, so that lines of several connections do not mix.
-func (a *app) serveEvent(e httpka.Event) {
+// serveEvent says what happened to a connection.
+func serveEvent(e httpka.Event) string {
 	asked := view.Clean(e.Method + " " + e.Target)
 	if e.Method == "" {
 		asked = "a request that is none" // net/http refuses it before any handler
@@ -204,8 +209,6 @@ func (a *app) serveEvent(e httpka.Event) {
 		if e.Idle > 0 {
 			text += ", " + timeline.Brief(e.Idle) + " after the last response"
 		}
-	default:
-		return // an idle close comes with Closed
 	}
-	fmt.Fprintf(a.stderr, "%s  #%d %s\n", e.Time.Format("15:04:05.000"), e.Conn, text)
+	return text // an idle close has none: it comes with Closed
 }

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -379,4 +381,58 @@ func TestServeWrk(t *testing.T) {
 		t.Errorf("wrk counts %d requests, status %d: %+v", counted, answered, list)
 	}
 	server.stop(t)
+}
+
+// A server whose lines nobody reads goes on serving, and says afterwards how
+// many it has left out.
+func TestServeUnread(t *testing.T) {
+	t.Parallel()
+	const requests = 12000 // more lines than a pipe and the queue hold
+	lines, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	cmd := kax(asIs, "http", "serve", "127.0.0.1:0")
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Close()
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
+	for n := range requests {
+		res, err := client.Get(strings.TrimSpace(url) + "keep")
+		if err != nil {
+			t.Fatalf("request %d: %v", n+1, err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	shown, left := strings.Count(string(text), "  #1 "), 0
+	if m := regexp.MustCompile(`(?m)^kax: (\d+) lines left out`).FindStringSubmatch(string(text)); m != nil {
+		left, _ = strconv.Atoi(m[1])
+	}
+	if left == 0 || shown+left != requests+2 { // it opens, and is closed
+		t.Errorf("%d lines shown and %d left out, want %d in all; they end with %q", shown, left, requests+2, text[max(0, len(text)-300):])
+	}
 }
