@@ -70,6 +70,7 @@ type IdleResult struct {
 	Samples    int // connections that the timeout stands on, or that have lasted
 	Unanswered int // of the samples: they did not answer in the end, though others did
 	Remaining  int // of the samples: still open when the others had ended
+	Failed     int // of the samples: they had no first response, though others had
 
 	// AtLeast is how long every connection has lasted: the shortest of the
 	// samples' times, or the longest after which a request was answered.

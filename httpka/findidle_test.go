@@ -215,6 +215,20 @@ func TestIdleFinderEnough(t *testing.T) {
 	}
 }
 
+// A sample that fails has not lasted.
+func TestIdleFinderFailedSample(t *testing.T) {
+	t.Parallel()
+	url := scripted(t, func(nth int, c *net.TCPConn, r *bufio.Reader) {
+		if nth != 3 {
+			serveFor(c, r, time.Hour)
+		}
+	})
+	r := find(t, httpka.IdleFinder{URL: url, Enough: 500 * time.Millisecond})
+	if r.How != httpka.IdleNone || r.Samples != 4 || r.Failed != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // What is known when the context ends is returned.
 func TestIdleFinderCancel(t *testing.T) {
 	t.Parallel()

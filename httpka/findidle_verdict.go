@@ -53,6 +53,8 @@ func (h *idleHunt) conclude() IdleResult {
 			ended = append(ended, i)
 		case idlerLost:
 			r.Unanswered++
+		case idlerFailed:
+			r.Failed++
 		case idlerSilent, idlerSuspect:
 			r.Remaining++
 		}
@@ -65,7 +67,7 @@ func (h *idleHunt) conclude() IdleResult {
 	case bad != nil && bad.state == idlerLost && (first == 0 || float64(bad.idle) <= float64(first)*0.9):
 		r.How, r.Answer = IdleSilent, bad.say
 		r.Timeout, r.Spread = (r.AtLeast+bad.idle)/2, bad.idle-r.AtLeast
-		r.Unanswered, r.Remaining = 0, 0
+		r.Unanswered, r.Remaining, r.Failed = 0, 0, 0
 		for _, i := range h.asked() {
 			if i.state == idlerAnswered || i.state == idlerLost {
 				r.Samples++

@@ -159,7 +159,7 @@ func (a *app) idle(cmd *cobra.Command, f idleFlags, arg string) error {
 	if f.longerThan > 0 && err == nil {
 		r.Check = &timeline.IdleCheck{
 			LongerThan: timeline.Seconds(f.longerThan), Margin: timeline.Seconds(f.margin),
-			OK: result.AtLeast >= finder.Enough && result.Unanswered == 0 && result.Samples > 0,
+			OK: result.AtLeast >= finder.Enough && result.Unanswered == 0 && result.Failed == 0 && result.Samples > 0,
 		}
 	}
 	switch writeErr := v.Record(timeline.Record{Idle: &r}); {
@@ -178,7 +178,7 @@ func (a *app) idle(cmd *cobra.Command, f idleFlags, arg string) error {
 func idleTimes(r httpka.IdleResult) timeline.IdleTimes {
 	return timeline.IdleTimes{
 		Timeout: timeline.Seconds(r.Timeout), Spread: timeline.Seconds(r.Spread), Samples: r.Samples,
-		AtLeast: timeline.Seconds(r.AtLeast), Answer: r.Answer, Remaining: r.Remaining, Unanswered: r.Unanswered,
+		AtLeast: timeline.Seconds(r.AtLeast), Answer: r.Answer, Remaining: r.Remaining, Unanswered: r.Unanswered, Failed: r.Failed,
 	}
 }
 

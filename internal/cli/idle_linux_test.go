@@ -123,6 +123,24 @@ func TestIdlePython(t *testing.T) {
 	}
 }
 
+// A connection that never got an answer has not lasted: the check fails.
+func TestIdleFailedSample(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int32
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateNew && conns.Add(1) == 3 {
+			c.Close()
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	res := run(t, kax(asIs, "http", "idle", srv.URL, "--longer-than", "0.2", "--margin", "0.1"))
+	if res.code != exitProblem || !strings.Contains(res.stdout, "1 connection had no first response") {
+		t.Error(res)
+	}
+}
+
 // A router that has forgotten a connection loses what comes on it, and only then
 // shows that it has. Probes keep it from forgetting.
 func TestIdleNAT(t *testing.T) {

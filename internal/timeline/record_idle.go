@@ -33,6 +33,7 @@ type IdleTimes struct {
 	Answer     string  `json:"answer,omitempty"`     // of a silent loss, to the late request
 	Remaining  int     `json:"remaining,omitempty"`  // samples that were still open
 	Unanswered int     `json:"unanswered,omitempty"` // samples that did not answer, though others did
+	Failed     int     `json:"failed,omitempty"`     // samples without a first response, though others had one
 }
 
 // IdleProbed is the same measurement on connections with TCP keepalive.

@@ -27,6 +27,9 @@ func (v *Details) idle(b *bytes.Buffer, i *timeline.Idle) {
 	if i.Unanswered > 0 {
 		v.line(b, "unanswered", fmt.Sprintf("%s did not answer in the end", timeline.Count(i.Unanswered, "connection")))
 	}
+	if i.Failed > 0 {
+		v.line(b, "failed", fmt.Sprintf("%s had no first response", timeline.Count(i.Failed, "connection")))
+	}
 	announced := "nothing"
 	if i.Announced != "" {
 		announced = "Keep-Alive: " + Clean(i.Announced)
