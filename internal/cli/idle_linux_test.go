@@ -351,6 +351,10 @@ func TestRace(t *testing.T) {
 	if text.code != 0 || !strings.Contains(text.stdout, "\n    -5.0 ms") || !strings.Contains(text.stdout, "POST          21 sent: ") {
 		t.Errorf("%s", text)
 	}
+	late := run(t, kax(asIs, "http", "race", server.url+"/keep", "--at", "1500ms", "--trials", "1"))
+	if late.code != 0 || !strings.Contains(late.stdout, "the idle timeout is shorter") {
+		t.Errorf("%s", late)
+	}
 }
 
 // Each request of a race has the header that was asked for, the first on a
@@ -372,6 +376,9 @@ func TestRaceHeader(t *testing.T) {
 	res := run(t, kax(asIs, "http", "race", server.URL, "-H", "X-Test: yes", "-H", "Host: there.test",
 		"--at", "20ms", "--span", "1ms", "--step", "1ms", "--trials", "2"))
 	// 12 connections, and one that only looks.
+	if !strings.Contains(res.stdout, "the idle timeout is longer") {
+		t.Error(res)
+	}
 	if res.code != 0 || without.Load() != 0 || with.Load() < 25 || posts.Load() != 6 {
 		t.Errorf("%d with the headers, %d of them POST, %d without: %s", with.Load(), posts.Load(), without.Load(), res)
 	}

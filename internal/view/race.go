@@ -59,6 +59,26 @@ func (v *Details) race(b *bytes.Buffer, r *timeline.Race) {
 		}
 		v.line(b, Clean(m.Method), text)
 	}
+	if text := missed(r); text != "" {
+		v.opts.paragraph(b, plain, "  ", text)
+	}
+}
+
+// missed says that the timeout was not among the times that were tried.
+func missed(r *timeline.Race) string {
+	var sent, fine, fresh int
+	for _, m := range r.Methods {
+		sent, fine, fresh = sent+m.Sent(), fine+m.Fine, fresh+m.Fresh
+	}
+	switch {
+	case sent == 0:
+		return ""
+	case fine == sent:
+		return "No request met the end of its connection: the idle timeout is longer. kax http idle measures it."
+	case fresh == sent:
+		return "No request met an open connection: the idle timeout is shorter. kax http idle measures it."
+	}
+	return ""
 }
 
 // bar has a letter for each request, or for a share of them; what has happened
