@@ -217,6 +217,10 @@ func TestRequestFailures(t *testing.T) {
 			if strings.HasSuffix(tc.args, "/rst") && (len(rec.conns) != 1 || rec.conns[0].ClosedBy != "server" || rec.conns[0].Close != timeline.ByRST) {
 				t.Errorf("who reset it: %s", res)
 			}
+			unconnected := "1 request failed: none got as far as a connection that could carry it."
+			if got := rec.summary.Verdicts[0]; (got == unconnected) != (rec.summary.Requests == 0) {
+				t.Errorf("verdict %q: %s", got, res)
+			}
 			lines := strings.Split(strings.TrimSpace(res.stderr), "\n")
 			if !strings.HasPrefix(lines[0], "kax: request 1: GET http") || !strings.Contains(lines[0], tc.want) {
 				t.Errorf("want %q: %s", tc.want, res)

@@ -167,6 +167,9 @@ func because(w httpka.NotReused, conn, as int) string {
 }
 
 func (s *exchanges) verdicts() (v []string) {
+	if len(s.conns) == 0 {
+		return []string{fmt.Sprintf("%s failed: none got as far as a connection that could carry it.", Count(s.n, "request"))}
+	}
 	text := fmt.Sprintf("%s over %s: ", Count(s.n, "request"), Count(len(s.conns), "connection"))
 	if s.reused == 0 {
 		text += "none reused one"
