@@ -88,14 +88,13 @@ func (h Hold) dial(ctx context.Context, s *stage, network, address string) (conn
 		}
 	}()
 	for range h.Connections {
-		c, err := h.Settings.Dialer().DialContext(ctx, network, address)
+		c, err := s.dial(func() (net.Conn, error) { return h.Settings.Dialer().DialContext(ctx, network, address) })
 		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 			return conns, k, context.Cause(ctx) // net says only that it was canceled
 		}
 		if err != nil {
 			return conns, k, err // names the address
 		}
-		s.own(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
 		tcp := c.(*net.TCPConn)
 		if c, err = s.watch(c, true); err != nil {
 			return conns, k, err

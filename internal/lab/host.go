@@ -179,11 +179,8 @@ func (l *Listener) AcceptTCP() (*net.TCPConn, error) {
 // Dial opens a connection from the host with some TCP keepalive. It is on the
 // timeline.
 func (h *Host) Dial(ctx context.Context, s tcpka.Settings, to netip.AddrPort) (c *net.TCPConn, err error) {
-	for _, from := range h.all {
-		h.run.stage.ownAll(from, to) // its packets may be released before the dial returns
-	}
 	err = h.Do(func() error {
-		conn, err := s.Dialer().DialContext(ctx, "tcp", to.String())
+		conn, err := h.run.stage.dial(func() (net.Conn, error) { return s.Dialer().DialContext(ctx, "tcp", to.String()) })
 		if err == nil {
 			c = conn.(*net.TCPConn)
 		}
@@ -195,7 +192,6 @@ func (h *Host) Dial(ctx context.Context, s tcpka.Settings, to netip.AddrPort) (c
 	if err != nil {
 		return nil, h.fails(err)
 	}
-	h.run.stage.own(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
 	h.run.keep(c)
 	return c, nil
 }

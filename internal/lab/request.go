@@ -213,11 +213,10 @@ func (r Request) settings(ctx context.Context) (timeline.Settings, error) {
 func (r Request) dialer(s *stage) func(context.Context, string, string) (net.Conn, error) {
 	dialer := r.Settings.Dialer()
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, address)
+		conn, err := s.dial(func() (net.Conn, error) { return dialer.DialContext(ctx, network, address) })
 		if err != nil {
 			return nil, err
 		}
-		s.own(addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr()))
 		return s.watch(conn, true)
 	}
 }

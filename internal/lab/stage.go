@@ -43,6 +43,7 @@ type stage struct {
 	watcher counters.Watcher // used without packets
 	writer  *capture.Writer  // or nil
 	owned   sync.Map         // pair of each connection that belongs to the run
+	dials   dials
 	once    capture.Once
 
 	released time.Time // up to when everything has been told
@@ -170,17 +171,8 @@ func (s *stage) own(client, server netip.AddrPort) {
 	s.owned.Store(pair{client, server}, nil)
 }
 
-// ownAll makes all connections from a host to a server part of the experiment,
-// before there is one.
-func (s *stage) ownAll(client netip.Addr, server netip.AddrPort) {
-	s.own(netip.AddrPortFrom(client, 0), server)
-}
-
 func (s *stage) owns(client, server netip.AddrPort) bool {
-	if _, ok := s.owned.Load(pair{client, server}); ok {
-		return true
-	}
-	_, ok := s.owned.Load(pair{netip.AddrPortFrom(client.Addr(), 0), server})
+	_, ok := s.owned.Load(pair{client, server})
 	return ok
 }
 
@@ -236,7 +228,7 @@ func (s *stage) pump() error {
 		if err := s.gather(); err != nil {
 			return err
 		}
-		s.released = now.Add(-s.settle)
+		s.released = s.dials.hold(now.Add(-s.settle), now)
 		s.merge.Release(s.released)
 		if ending && now.Add(-s.settle).After(end) {
 			return nil
