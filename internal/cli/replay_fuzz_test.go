@@ -31,7 +31,9 @@ func FuzzReplay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, records []byte) {
 		for _, show := range []func(b *bytes.Buffer) view.View{
 			func(b *bytes.Buffer) view.View { return view.NewLanes(b, view.Options{Width: 80}) },
-			func(b *bytes.Buffer) view.View { return view.NewLanes(b, view.Options{Width: 60, Summary: true, TCPOnly: true}) },
+			func(b *bytes.Buffer) view.View {
+				return view.NewLanes(b, view.Options{Width: 60, Summary: true, TCPOnly: true})
+			},
 			func(b *bytes.Buffer) view.View { return view.NewList(b, view.Options{Width: 80}) },
 			func(b *bytes.Buffer) view.View { return view.NewDetails(b, view.Options{Width: 80}) },
 			func(b *bytes.Buffer) view.View { return view.NewLabs(b, view.Options{Width: 80}) },

@@ -387,7 +387,7 @@ func TestServeWrk(t *testing.T) {
 // many it has left out.
 func TestServeUnread(t *testing.T) {
 	t.Parallel()
-	const requests = 12000 // more lines than a pipe and the queue hold
+	const requests = 3000 // more lines than a pipe and the queue hold
 	lines, stderr, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -409,7 +409,7 @@ func TestServeUnread(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 	for n := range requests {
-		res, err := client.Get(strings.TrimSpace(url) + "keep")
+		res, err := client.Get(strings.TrimSpace(url) + "keep?" + strings.Repeat("long", 100))
 		if err != nil {
 			t.Fatalf("request %d: %v", n+1, err)
 		}
@@ -428,11 +428,12 @@ func TestServeUnread(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	shown, left := strings.Count(string(text), "  #1 "), 0
+	shown, left := strings.Count(string(text), "  #"), 0
 	if m := regexp.MustCompile(`(?m)^kax: (\d+) lines left out`).FindStringSubmatch(string(text)); m != nil {
 		left, _ = strconv.Atoi(m[1])
 	}
-	if left == 0 || shown+left != requests+2 { // it opens, and is closed
-		t.Errorf("%d lines shown and %d left out, want %d in all; they end with %q", shown, left, requests+2, text[max(0, len(text)-300):])
+	// Each connection opens and is closed; it is one, unless the machine is busy.
+	if more := shown + left - requests; left == 0 || more < 2 || more%2 != 0 {
+		t.Errorf("%d lines shown and %d left out, of %d requests; they end with %q", shown, left, requests, text[max(0, len(text)-300):])
 	}
 }

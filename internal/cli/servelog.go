@@ -26,7 +26,7 @@ type logLine struct {
 }
 
 // logged is how many lines may wait.
-const logged = 1 << 13
+const logged = 1 << 10
 
 func newServeLog(w io.Writer) *serveLog {
 	l := &serveLog{more: make(chan struct{}, 1), ending: make(chan struct{}), ended: make(chan struct{})}

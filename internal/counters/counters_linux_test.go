@@ -2,6 +2,7 @@ package counters_test
 
 import (
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -253,5 +254,31 @@ func TestPeerGoodbye(t *testing.T) {
 				t.Errorf("%v, %+v: told %+v", want, how, p.seen)
 			}
 		}
+	}
+}
+
+// A connection that is watched long after it was opened, as on a busy machine, is
+// told of with the time of its handshake.
+func TestEstablishedBefore(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	open := time.Now()
+	time.Sleep(100 * time.Millisecond)
+	var w counters.Watcher
+	if _, err := w.Watch(c.(*net.TCPConn), true); err != nil {
+		t.Fatal(err)
+	}
+	seen := w.Poll()
+	if len(seen) != 1 || seen[0].Kind != tcpka.Established || seen[0].Time.After(open.Add(20*time.Millisecond)) {
+		t.Errorf("open at %v, told %+v", open, seen)
 	}
 }
