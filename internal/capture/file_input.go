@@ -39,21 +39,25 @@ func (in *input) peek(n int) ([]byte, error) {
 	return in.fill(n)
 }
 
-// fill reads until there are n bytes, and no longer.
+// fill reads until there are n bytes, and no longer. A piece is filled up before
+// the next is asked for; a buffer of its own is used from its front again, which
+// the cache has.
 func (in *input) fill(n int) ([]byte, error) {
-	rest := in.buf[in.start:in.end]
-	if in.pieces != nil {
-		in.buf = in.pieces()
+	if in.pieces == nil || in.start+n > len(in.buf) {
+		rest := in.buf[in.start:in.end]
+		if in.pieces != nil {
+			in.buf = in.pieces()
+		}
+		in.end = copy(in.buf, rest)
+		in.base += int64(in.start)
+		in.start = 0
 	}
-	in.end = copy(in.buf, rest)
-	in.base += int64(in.start)
-	in.start = 0
-	for empty := 0; in.end < n; {
+	for empty := 0; in.end-in.start < n; {
 		if in.err != nil {
-			return in.buf[:in.end], in.err
+			return in.buf[in.start:in.end], in.err
 		}
 		var got int
-		got, in.err = in.r.Read(in.buf[in.end:max(n, min(in.end+readSize, len(in.buf)))])
+		got, in.err = in.r.Read(in.buf[in.end:max(in.start+n, min(in.end+readSize, len(in.buf)))])
 		in.end += got
 		if got > 0 {
 			empty = 0
@@ -61,7 +65,7 @@ func (in *input) fill(n int) ([]byte, error) {
 			in.err = &readError{io.ErrNoProgress}
 		}
 	}
-	return in.buf[:in.end], nil
+	return in.buf[in.start:in.end], nil
 }
 
 // skip uses up n bytes without keeping them.

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -27,10 +28,15 @@ type numbered struct {
 
 // batches are enough for one to be filled, one to be tracked, and some between:
 // waking the other processor takes as long as tracking hundreds of packets.
-const batches = 3
+const batches = 4
 
 // batchSegments is more than most pieces hold.
-const batchSegments = 2048
+const batchSegments = 4096
+
+// ballastSize lets the garbage collector, which takes a processor from those two,
+// come later: after as much again as there is in use, and this counts. Nobody
+// touches it, so it is not resident.
+const ballastSize = 16 << 20
 
 // Read takes up to limit packets of a file, or all of them with 0, as Packet does
 // one by one, but decodes them on another processor, unless records are to bear
@@ -40,6 +46,8 @@ func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 	if o.Frames {
 		return o.read(f, limit, each)
 	}
+	ballast := make([]byte, ballastSize)
+	defer runtime.KeepAlive(ballast)
 	ready, free := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
 		free <- &batch{piece: make([]byte, capture.BufferSize), segments: make([]numbered, 0, batchSegments)}
