@@ -78,17 +78,17 @@ type Meaning struct {
 // was acknowledged before is an old segment, late or captured twice.
 func (f *Flow) Next(from int, s Segment) Meaning {
 	h, p := &f.side[from], &f.side[1-from]
-	m := Meaning{Window: f.window(from, s)}
+	m := Meaning{Window: f.window(from, &s)}
 	switch {
 	case s.Flags&FlagRST != 0:
 		m.Kind = RST
 		return m
 	case s.Flags&FlagSYN != 0:
-		if m.Kind = h.syn(s); m.Kind != Retransmission {
+		if m.Kind = h.syn(&s); m.Kind != Retransmission {
 			f.holes[from] = holes{}
 		}
 	default:
-		h.classify(p, &f.holes[from], s, &m)
+		h.classify(p, &f.holes[from], &s, &m)
 	}
 	h.winKnown, h.win = true, int32(m.Window)
 	if s.Flags&FlagACK != 0 {
@@ -101,7 +101,7 @@ func (f *Flow) Next(from int, s Segment) Meaning {
 // or where it began if there was none.
 func (f *Flow) Acked(side int) uint32 { return f.side[side].una }
 
-func (f *Flow) window(from int, s Segment) int {
+func (f *Flow) window(from int, s *Segment) int {
 	w := int(s.Window)
 	// RFC 7323 section 2.2: scaled only if both sides offered, never on a SYN.
 	if h := &f.side[from]; s.Flags&FlagSYN == 0 && h.synSeen && h.scale > 0 && f.side[1-from].scale >= 0 {
@@ -110,7 +110,7 @@ func (f *Flow) window(from int, s Segment) int {
 	return w
 }
 
-func (h *half) syn(s Segment) Kind {
+func (h *half) syn(s *Segment) Kind {
 	if h.synSeen && h.isn == s.Seq {
 		return Retransmission
 	}
@@ -126,7 +126,7 @@ func (h *half) syn(s Segment) Kind {
 // probe: theirs are whole seconds.
 const shortestIdle = time.Second
 
-func (h *half) classify(p *half, missed *holes, s Segment, m *Meaning) {
+func (h *half) classify(p *half, missed *holes, s *Segment, m *Meaning) {
 	end := s.Seq + uint32(s.Len)
 	fin := s.Flags&FlagFIN != 0
 	if fin {
@@ -189,7 +189,7 @@ func (h *half) probe(k Kind, takenAck uint32) Kind {
 }
 
 // acknowledges says what an empty segment is to the peer that sent p.
-func (h *half) acknowledges(p *half, s Segment, m *Meaning) {
+func (h *half) acknowledges(p *half, s *Segment, m *Meaning) {
 	m.Kind = Ack
 	switch {
 	case s.Flags&FlagACK == 0: // no TCP sends this, and so it answers nothing

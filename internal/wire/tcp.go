@@ -18,17 +18,12 @@ func decodeTCP(b []byte, length int, src, dst netip.Addr, s *Segment) error {
 	case header > len(b):
 		return ErrShort
 	}
-	*s = Segment{
-		Src:     netip.AddrPortFrom(src, binary.BigEndian.Uint16(b[0:])),
-		Dst:     netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:])),
-		Seq:     binary.BigEndian.Uint32(b[4:]),
-		Ack:     binary.BigEndian.Uint32(b[8:]),
-		Flags:   Flags(binary.BigEndian.Uint16(b[12:]) & 0x01ff),
-		Window:  binary.BigEndian.Uint16(b[14:]),
-		Scale:   -1,
-		Len:     length - header,
-		Payload: b[header:],
-	}
+	s.Src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(b[0:]))
+	s.Dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:]))
+	s.Seq, s.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+	s.Flags = Flags(binary.BigEndian.Uint16(b[12:]) & 0x01ff)
+	s.Window, s.Scale = binary.BigEndian.Uint16(b[14:]), -1
+	s.Len, s.Payload = length-header, b[header:]
 	if s.Flags&SYN != 0 {
 		s.Scale = windowScale(b[20:header])
 	}
