@@ -15,9 +15,9 @@ const maxChunkLine = 4 << 10
 // is one of fields, and may have bare LFs. Its fields are not looked at.
 type chunks struct {
 	at    chunkAt
+	n     int32 // bytes of the line, or of the trailer section
 	left  int64 // of the chunk's data; its size while that is read
 	total int64 // sizes so far
-	n     int   // bytes of the line, or of the trailer section
 }
 
 type chunkAt uint8

@@ -46,6 +46,9 @@ type Conversation struct {
 	// OnFinding is called before Feed, Gap and Close return. It may be nil, must not
 	// call them, and has the Finding only until it returns.
 	OnFinding func(*Finding)
+	// Familiar makes reading quicker. Conversations may share one, if no two of them
+	// are fed at the same time. It may be nil.
+	Familiar *Familiar
 	// NoTargets leaves Target empty in all messages: they are what costs an
 	// allocation in most.
 	NoTargets bool
@@ -67,7 +70,7 @@ type Conversation struct {
 // It keeps OnFinding, and memory for what is to come.
 func (c *Conversation) Reset() {
 	clear(c.queue)
-	*c = Conversation{OnFinding: c.OnFinding, NoTargets: c.NoTargets, queue: c.queue[:0], lately: c.lately, half: [2]half{
+	*c = Conversation{OnFinding: c.OnFinding, NoTargets: c.NoTargets, Familiar: c.Familiar, queue: c.queue[:0], lately: c.lately, half: [2]half{
 		{buf: c.half[0].emptied()}, {buf: c.half[1].emptied()},
 	}}
 }
@@ -250,7 +253,7 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 	}
 	var f headFields
 	c.lately.noTargets = c.NoTargets
-	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.Message, &f, &c.lately)
+	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.Message, &f, &c.lately, c.Familiar)
 	if end == 0 && err == nil {
 		if len(data) < maxHead {
 			if had == 0 {

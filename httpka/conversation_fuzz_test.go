@@ -63,6 +63,13 @@ func FuzzConversation(f *testing.F) {
 		if again := s.run(&c, whole); !same(again, found) {
 			t.Errorf("%q\nonce  %v\nagain %v", s, found, again)
 		}
+		known := httpka.Conversation{Familiar: new(httpka.Familiar)}
+		for range 2 { // the second time its lines are familiar
+			if familiar := s.run(&known, whole); !same(familiar, found) {
+				t.Errorf("%q\nfamiliar   %v\nunfamiliar %v", s, familiar, found)
+			}
+			known.Reset()
+		}
 		if plain(s) {
 			if cut := s.run(new(httpka.Conversation), splitter(seed)); !same(cut, found) {
 				t.Errorf("%q\ncut   %v\nwhole %v", s, cut, found)

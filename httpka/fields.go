@@ -23,8 +23,6 @@ type headFields struct {
 	badCode bool // written so that recipients may differ about it
 }
 
-var carriageReturn = []byte("\r")
-
 // The names that matter here.
 type fieldName uint8
 
@@ -40,32 +38,42 @@ const (
 // read reads the lines between a start-line and the end of its head, and says
 // how many bytes they are with the empty line. Where that is not there it
 // returns 0, and an error only if one of the lines is wrong.
-func (f *headFields) read(b []byte, fromServer bool) (n int, err error) {
+func (f *headFields) read(b []byte, fromServer bool, known *Familiar) (n int, err error) {
 	*f = headFields{}
-	name, returns, first := otherField, 0, true
+	name, control, first := otherField, false, true
 	for {
+		place := known.place(b[n:])
+		if length := place.begins(b[n:]); length > 0 {
+			n += length
+			name, first = otherField, false
+			continue
+		}
 		at := n + tokenLen(b[n:])
 		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0, err
 		}
 		line, next := trimCR(b[n:at+i]), at+i+1
-		returns += at + i - n - len(line)
-		switch before := at - n; {
-		case len(line) == 0:
-			// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
-			if bytes.IndexByte(b[:next], 0) >= 0 || bytes.Count(b[:next], carriageReturn) != returns {
+		if len(line) == 0 {
+			if control {
 				err = fmt.Errorf("%w: CR or NUL in a field", ErrHead)
 			}
 			return next, err
+		}
+		// RFC 9112 section 2.2, RFC 9110 section 5.5: no NUL, and no CR by itself.
+		control = control || bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0
+		switch before := at - n; {
 		case err != nil: // only the end is looked for
 		case before > 0:
 			name = nameOf(line[:before])
 			value, ok := afterColon(line[before:], fromServer && name != lengthField && name != codingField)
-			if !ok {
+			switch {
+			case !ok:
 				err = fmt.Errorf("%w: a line that is no field", ErrHead)
-			} else if name != otherField {
+			case name != otherField:
 				f.add(name, trimSpace(value))
+			case !control && line[before] == ':': // right, whoever sends it
+				place.keep(b[n:next])
 			}
 		case line[0] != ' ' && line[0] != '\t':
 			err = fmt.Errorf("%w: a line that is no field", ErrHead)

@@ -8,7 +8,7 @@ func readHead(b []byte, m *Message) (int, error) {
 		return 0, ErrNotHTTP
 	}
 	var f headFields
-	n, err := new(headScan).read(b[:min(len(b), maxHead)], m, &f, new(lately))
+	n, err := new(headScan).read(b[:min(len(b), maxHead)], m, &f, new(lately), nil)
 	switch {
 	case err != nil:
 		return 0, err

@@ -17,7 +17,7 @@ type headScan struct {
 // read reads the head that data begins with, and returns its length, or 0 where
 // the end is not there. Its start-line is read as soon as that is whole, so
 // that what is not HTTP is not waited for.
-func (s *headScan) read(data []byte, m *Message, f *headFields, l *lately) (end int, err error) {
+func (s *headScan) read(data []byte, m *Message, f *headFields, l *lately, known *Familiar) (end int, err error) {
 	if s.fields == 0 {
 		i := bytes.IndexByte(data[s.seen:], '\n')
 		if i < 0 {
@@ -34,12 +34,12 @@ func (s *headScan) read(data []byte, m *Message, f *headFields, l *lately) (end 
 		s.fields = int32(i + 1)
 		s.at, s.seen = s.fields, s.fields
 		// Most heads come whole, and are read in one go.
-		if n, err := f.read(data[s.fields:], m.FromServer); n > 0 {
+		if n, err := f.read(data[s.fields:], m.FromServer, known); n > 0 {
 			return int(s.fields) + n, err
 		}
 	}
 	if end = s.find(data); end > 0 {
-		_, err = f.read(data[s.fields:end], m.FromServer)
+		_, err = f.read(data[s.fields:end], m.FromServer, known)
 	}
 	return end, err
 }
@@ -135,7 +135,7 @@ func beginsMessage(fromServer bool, b []byte) bool {
 	if m.readStartLine(trimCR(b[:i]), &lately{}) != nil {
 		return false
 	}
-	_, err := new(headFields).read(b[i+1:], fromServer)
+	_, err := new(headFields).read(b[i+1:], fromServer, nil)
 	return err == nil
 }
 

@@ -86,7 +86,7 @@ func (t *Tracker) carry(c *conn, side int, k tcpka.Kind, s *wire.Segment) {
 // carriedOf begins to look into a connection.
 func (t *Tracker) carriedOf(c *conn) *carried {
 	h := &carried{t: t, c: c, between: true, midway: !c.half[client].isnKnown}
-	h.talk.OnFinding, h.talk.NoTargets = h.found, t.silent
+	h.talk.OnFinding, h.talk.NoTargets, h.talk.Familiar = h.found, t.silent, &t.familiar
 	for side := range h.side {
 		d := &h.side[side]
 		d.of, d.fromServer, d.total = h, side == server, &t.held

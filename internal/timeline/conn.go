@@ -36,10 +36,14 @@ type conn struct {
 	carried      *carried      // what is found in its packets; nil before there was data, and when nothing can be
 	longestIdle  time.Duration // between two things that were neither probes nor answers
 	lastAnswer   moment
-	lastResponse moment
+	lastAnswerIn int // its packet
 
 	half [2]half
 	flow tcpka.Flow
+
+	lastProbeIn  [2]int // of each side, its packet
+	probeBytes   int32
+	lastResponse moment
 
 	synAt       moment
 	responses   int
@@ -53,12 +57,9 @@ type conn struct {
 	saidClose    Side   // who sent "Connection: close" first
 	idleClosed   moment // when the server's idle timeout closed it
 	answeredLast moment // lastAnswer before that
-	probeBytes   int
 
 	// The packets of these, to prove them.
-	firstRequest, lastRequest, saidCloseIn, lastResponseIn, lastAnswerIn, idleClosedIn, answeredLastIn int
-
-	lastProbeIn [2]int // of each side
+	firstRequest, lastRequest, saidCloseIn, lastResponseIn, idleClosedIn, answeredLastIn int
 }
 
 // half is what is known of one end.
@@ -145,7 +146,7 @@ func (c *conn) closed(by Side, how CloseHow) {
 
 // due is when a side's next probe should go by its settings: the idle time
 // after it last heard from the peer, and the interval after its last probe.
-func (h *half) due(o KeepaliveOptions) moment {
+func (h *half) due(o *KeepaliveOptions) moment {
 	due := h.heard.plus(time.Duration(o.Idle))
 	if h.lastProbe != 0 {
 		due = max(due, h.lastProbe.plus(time.Duration(o.Interval)))

@@ -73,7 +73,7 @@ func (t *tally) add(c *conn) {
 		p.probes += c.rec.Probes
 		p.answered += c.rec.Answered
 		p.byClient += int(c.half[client].probes)
-		p.bytes += c.probeBytes
+		p.bytes += int(c.probeBytes)
 		p.requests += c.rec.Requests
 		p.responses += c.responses
 	}

@@ -26,6 +26,7 @@ type Tracker struct {
 	conns      conns
 	opened     int // connections so far
 	held       int // bytes, in all streams
+	familiar   httpka.Familiar
 	sum        Summary
 	told       [httpka.Closed + 1]int // events by kind
 	seen       [tcpka.RST + 1]int     // likewise
@@ -109,7 +110,7 @@ func (t *Tracker) Packet(stamp time.Time, number int, s *wire.Segment) {
 		c.half[side].begins(s.Seq)
 		c.half[1-side].begins(s.Ack - 1)
 	case tcpka.Probe:
-		c.probeBytes += s.Len
+		c.probeBytes += int32(s.Len)
 	}
 	// What a packet carries is told first, and bears its number.
 	if t.observing {
@@ -246,11 +247,11 @@ func (t *Tracker) tell() {
 	}
 }
 
-func (t *Tracker) options(side int) KeepaliveOptions {
+func (t *Tracker) options(side int) *KeepaliveOptions {
 	if side == server {
-		return t.header.Settings.ServerTCP.Effective
+		return &t.header.Settings.ServerTCP.Effective
 	}
-	return t.header.Settings.ClientTCP.Effective
+	return &t.header.Settings.ClientTCP.Effective
 }
 
 // HTTP takes what a program tells. Where there are packets, a message waits
