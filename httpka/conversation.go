@@ -64,6 +64,7 @@ type Conversation struct {
 
 	current pairing // of the present response
 	lately  lately
+	ahead   *Head // that may have been read of what is fed, or nil
 }
 
 // Reset makes c one of another connection, at the beginning of both directions.
@@ -151,6 +152,14 @@ func (c *Conversation) Feed(fromServer bool, b []byte) {
 	if h := &c.half[direction(fromServer)]; !h.closed {
 		c.feed(fromServer, h, b)
 	}
+}
+
+// FeedHead is Feed, where b begins with a head that may have been read: by
+// [Familiar.ReadHead], of b itself. NoTargets must be set.
+func (c *Conversation) FeedHead(fromServer bool, b []byte, head *Head) {
+	c.ahead = head
+	c.Feed(fromServer, b)
+	c.ahead = nil
 }
 
 func (c *Conversation) feed(fromServer bool, h *half, b []byte) {
@@ -251,9 +260,13 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 		h.pos += int64(n)
 		return n - had
 	}
-	var f headFields
-	c.lately.noTargets = c.NoTargets
-	end, err := h.scan.read(data[:min(len(data), maxHead)], &h.Message, &f, &c.lately, c.Familiar)
+	f, end, err := new(headFields), 0, error(nil)
+	if c.ahead.begins(fromServer, data) {
+		f, end = &c.ahead.fields, c.ahead.tell(&h.Message)
+	} else {
+		c.lately.noTargets = c.NoTargets
+		end, err = h.scan.read(data[:min(len(data), maxHead)], &h.Message, f, &c.lately, c.Familiar)
+	}
 	if end == 0 && err == nil {
 		if len(data) < maxHead {
 			if had == 0 {
@@ -280,9 +293,9 @@ func (c *Conversation) head(fromServer bool, h *half, b []byte) int {
 	h.pos += int64(end)
 	h.Message.HeadEnd = h.pos
 	if fromServer {
-		c.response(h, &f)
+		c.response(h, f)
 	} else {
-		c.request(h, &f)
+		c.request(h, f)
 	}
 	return end - had
 }

@@ -70,6 +70,10 @@ func FuzzConversation(f *testing.F) {
 			}
 			known.Reset()
 		}
+		targetless := s.run(&httpka.Conversation{NoTargets: true}, whole)
+		if ahead := s.ahead(known.Familiar); !same(ahead, targetless) {
+			t.Errorf("%q\nahead       %v\nin its turn %v", s, ahead, targetless)
+		}
 		if plain(s) {
 			if cut := s.run(new(httpka.Conversation), splitter(seed)); !same(cut, found) {
 				t.Errorf("%q\ncut   %v\nwhole %v", s, cut, found)

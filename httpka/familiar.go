@@ -10,7 +10,8 @@ import (
 // that, and the same in the next head, of whichever connection. The zero Familiar
 // is ready for use.
 type Familiar struct {
-	lines [256]familiarLine // by some of their bytes
+	lines  [256]familiarLine // by some of their bytes
+	lately lately            // of ReadHead
 }
 
 // A familiarLine is one with its end; nil is none.

@@ -1,6 +1,8 @@
 package httpka_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"kax/httpka"
@@ -15,6 +17,62 @@ func TestFamiliar(t *testing.T) {
 			if want := tt.talk.run(new(httpka.Conversation), whole); !same(got, want) {
 				t.Errorf("%s:\ngot  %v\nwant %v", tt.name, got, want)
 			}
+		}
+	}
+}
+
+// ahead runs a talk whose heads are read before they are fed.
+func (s talk) ahead(known *httpka.Familiar) (found []httpka.Finding) {
+	c := httpka.Conversation{NoTargets: true, OnFinding: func(f *httpka.Finding) { found = append(found, *f) }}
+	for i, step := range s {
+		var gap int64
+		switch from := s.fromServer(i); {
+		case step[1:] == "FIN":
+			c.Close(from)
+		case strings.HasPrefix(step[1:], "GAP"):
+			_, _ = fmt.Sscan(step[4:], &gap)
+			c.Gap(from, gap)
+		default:
+			b, head := []byte(step[1:]), new(httpka.Head)
+			if !known.ReadHead(b, head) {
+				head = nil
+			}
+			c.FeedHead(from, b, head)
+			clear(b)
+		}
+	}
+	return found
+}
+
+// Heads that are read ahead say what they say in their turn.
+func TestReadHead(t *testing.T) {
+	var known httpka.Familiar
+	for _, tt := range conversations {
+		got := tt.talk.ahead(&known)
+		if want := tt.talk.run(&httpka.Conversation{NoTargets: true}, whole); !same(got, want) {
+			t.Errorf("%s:\ngot  %v\nwant %v", tt.name, got, want)
+		}
+	}
+}
+
+// Only a whole and right head is read, and neither that nor other bytes cost an
+// allocation.
+func TestReadHeadAllocatesNothing(t *testing.T) {
+	var known httpka.Familiar
+	var head httpka.Head
+	for text, want := range map[string]bool{
+		eightRequest: true, eightResponse: true,
+		"GET / HTTP/1.1\r\nHost: ":       false,
+		"text\r\nand\r\n\r\n":            false,
+		"\x17\x03\x03\x00\x0a\nHTTP/1.1": false,
+		"\n":                             false, "": false, "HTTP/1.1\n": false,
+	} {
+		b, got := []byte(text), false
+		if n := testing.AllocsPerRun(100, func() { got = known.ReadHead(b, &head) }); n != 0 {
+			t.Errorf("%q: %v allocations", text, n)
+		}
+		if got != want {
+			t.Errorf("%q: %t", text, got)
 		}
 	}
 }

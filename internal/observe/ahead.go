@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kax/internal/capture"
+	"kax/internal/timeline"
 	"kax/internal/wire"
 )
 
@@ -16,14 +17,16 @@ import (
 type batch struct {
 	piece    []byte
 	segments []numbered
-	packets  int   // of the file, this batch's last one included
-	err      error // what came after them
+	heads    timeline.Heads // of some of them
+	packets  int            // of the file, this batch's last one included
+	err      error          // what came after them
 }
 
 type numbered struct {
 	at      time.Time
 	number  int
 	segment wire.Segment
+	head    *timeline.Head // nil where it was not read
 }
 
 // batches are enough for one to be filled, one to be tracked, and some between:
@@ -54,12 +57,7 @@ func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 	}
 	go o.decode(f, limit, ready, free)
 	for b := range ready {
-		for i := range b.segments {
-			s := &b.segments[i]
-			o.number = s.number
-			o.take(s.at, &s.segment)
-		}
-		o.number = b.packets
+		o.track(b)
 		err := b.err
 		if err == nil {
 			err = each()
@@ -73,6 +71,15 @@ func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 		free <- b
 	}
 	return nil
+}
+
+func (o *Observer) track(b *batch) {
+	for i := range b.segments {
+		s := &b.segments[i]
+		o.number, o.head = s.number, s.head
+		o.take(s.at, &s.segment)
+	}
+	o.number = b.packets
 }
 
 // read does without the other processor.
@@ -98,7 +105,8 @@ func (o *Observer) read(f *capture.File, limit int, each func() error) error {
 func (o *Observer) decode(f *capture.File, limit int, ready chan<- *batch, free <-chan *batch) {
 	defer close(ready)
 	b, number, stopped := <-free, 0, false
-	handed := 0 // the number of the last packet of the batch before
+	heads := false // are read too, while the tracker has more to do than this
+	handed := 0    // the number of the last packet of the batch before
 	f.Pieces(func() []byte {
 		if number == handed {
 			return b.piece
@@ -111,6 +119,8 @@ func (o *Observer) decode(f *capture.File, limit int, ready chan<- *batch, free 
 		}
 		b = next
 		b.segments = b.segments[:0]
+		b.heads.Reset()
+		heads = o.NoEvents && len(ready) > 1
 		return b.piece
 	})
 	var p capture.Packet
@@ -120,7 +130,7 @@ func (o *Observer) decode(f *capture.File, limit int, ready chan<- *batch, free 
 		}
 		if b.err == nil {
 			number++
-			b.segments = o.add(b.segments, number, &p)
+			o.add(b, number, &p, heads)
 			if number == limit {
 				b.err = io.EOF
 			}
@@ -131,14 +141,17 @@ func (o *Observer) decode(f *capture.File, limit int, ready chan<- *batch, free 
 }
 
 // add decodes a packet, if it holds a segment that is wanted.
-func (o *Observer) add(to []numbered, number int, p *capture.Packet) []numbered {
-	n := len(to)
-	to = slices.Grow(to, 1)[:n+1]
-	s := &to[n]
+func (o *Observer) add(b *batch, number int, p *capture.Packet, heads bool) {
+	n := len(b.segments)
+	b.segments = slices.Grow(b.segments, 1)[:n+1]
+	s := &b.segments[n]
 	err := o.decoder.Decode(p.Link, p.Data, &s.segment)
 	if !o.wants(number, p.Link, &s.segment, err) {
-		return to[:n]
+		b.segments = b.segments[:n]
+		return
 	}
-	s.at, s.number = p.Time, number
-	return to
+	s.at, s.number, s.head = p.Time, number, nil
+	if heads {
+		s.head = b.heads.Read(s.segment.Payload)
+	}
 }

@@ -29,6 +29,7 @@ type Observer struct {
 	number  int
 	decoder wire.Decoder
 	segment wire.Segment
+	head    *timeline.Head  // of the present packet, where it was read ahead
 	frame   *capture.Packet // the present one, where its bytes are wanted
 	foreign error           // of the first packet whose link type is not known
 }
@@ -76,6 +77,7 @@ func (o *Observer) take(at time.Time, s *wire.Segment) {
 	if o.frame != nil {
 		o.tracker.Frame(o.frame.Link, o.frame.Data, o.frame.Length)
 	}
+	o.tracker.Head(o.head)
 	o.tracker.Packet(at, o.number, s)
 }
 

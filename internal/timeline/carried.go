@@ -30,7 +30,7 @@ type carriedSide struct {
 	fromServer bool
 }
 
-func (d *carriedSide) bytes(b []byte) { d.of.talk.Feed(d.fromServer, b) }
+func (d *carriedSide) bytes(b []byte) { d.of.talk.FeedHead(d.fromServer, b, d.of.t.head) }
 func (d *carriedSide) gap(n int)      { d.of.talk.Gap(d.fromServer, int64(n)) }
 
 // minIdleClose is the least idle time whose end is taken for a server's timeout:

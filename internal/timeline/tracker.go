@@ -43,6 +43,7 @@ type Tracker struct {
 	now    moment
 	packet int
 	mark   string
+	head   *Head // that its payload begins with, if it was read ahead
 
 	// One of each, used again for every event.
 	event    Event
