@@ -39,7 +39,7 @@ const batchSegments = 4096
 // ballastSize lets the garbage collector, which takes a processor from those two,
 // come later: after as much again as there is in use, and this counts. Nobody
 // touches it, so it is not resident.
-const ballastSize = 16 << 20
+const ballastSize = 8 << 20
 
 // Read takes up to limit packets of a file, or all of them with 0, as Packet does
 // one by one, but decodes them on another processor, unless records are to bear
@@ -49,12 +49,12 @@ func (o *Observer) Read(f *capture.File, limit int, each func() error) error {
 	if o.Frames {
 		return o.read(f, limit, each)
 	}
-	ballast := make([]byte, ballastSize)
-	defer runtime.KeepAlive(ballast)
 	ready, free := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
 		free <- &batch{piece: make([]byte, capture.BufferSize), segments: make([]numbered, 0, batchSegments)}
 	}
+	ballast := make([]byte, ballastSize)
+	defer runtime.KeepAlive(ballast)
 	go o.decode(f, limit, ready, free)
 	for b := range ready {
 		o.track(b)
