@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	// Most of a page's time is the kernel's timers'.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 // own, as an ordinary user; sudo makes its commands root of that network.
 func TestPages(t *testing.T) {
 	all := pages(t)
-	for _, p := range append(all, inProse(t, all)...) {
+	for _, p := range append(inProse(t, all), all...) { // the longest first
 		if !slices.ContainsFunc(p.blocks, (*block).runs) {
 			continue
 		}
