@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -365,5 +366,28 @@ func TestLabContradicted(t *testing.T) {
 	}}, l.Settings)
 	if err != nil || r.Held || out.String() != "This does not." {
 		t.Errorf("%+v, %v, %q", r, err, out.String())
+	}
+}
+
+// A lab's file has every packet at both ends of its link. Read again, it is one.
+func TestReadBothEnds(t *testing.T) {
+	t.Parallel()
+	needNamespaces(t)
+	file := filepath.Join(sharedDir(t), "lab.pcapng")
+	res := run(t, ordinary(kax(asIs, "lab", "run", "idle-close", "--json", "-w", file)))
+	if res.code != 0 {
+		t.Fatal(res)
+	}
+	want := parse(t, res)
+	for name, cmd := range map[string]*exec.Cmd{"events": kax(asIs, "read", file, "--json"), "summary": kax(asIs, "read", file, "--json", "--summary")} {
+		got := parseOpen(t, run(t, cmd))
+		if len(got.conns) != len(want.conns) || got.summary.Packets != want.summary.Packets || got.summary.Requests != want.summary.Requests {
+			t.Errorf("%s: %+v, want %+v", name, got.summary, want.summary)
+		}
+		for kind, n := range want.summary.Events {
+			if got.summary.Events[kind] != n {
+				t.Errorf("%s: %d of %s, want %d", name, got.summary.Events[kind], kind, n)
+			}
+		}
 	}
 }

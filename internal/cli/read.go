@@ -42,8 +42,10 @@ Records that --json has written (.jsonl) are shown again, in any view.
 With several --host and --port a connection matches if one end has one of the
 hosts, and one end one of the ports.
 
-Packets have the numbers that Wireshark gives them. A file that is damaged or cut
-is shown up to there.`,
+Packets have the numbers that Wireshark gives them. Where a file has several
+interfaces, as both ends of a link, each direction of a connection is shown from
+the one where it was seen first. A file that is damaged or cut is shown up to
+there.`,
 		Example: `  kax read demo.pcapng
   kax read demo.pcapng --summary
   kax read demo.pcapng --conn 3 --only probe,probe-answer
@@ -158,7 +160,10 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, out outputFlag
 	if r.in.pipe {
 		h.Source = timeline.Pipe
 	}
-	o := observe.Observer{Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Match: r.match, Emit: r.record}
+	o := observe.Observer{
+		Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Match: r.match, Emit: r.record,
+		Once: file.Format() == "pcapng", // which may be of several interfaces
+	}
 	err = r.feed(ctx, file, &o)
 	o.Finish(0)
 	return errors.Join(err, r.checkConn(), o.Unread())

@@ -230,7 +230,7 @@ func (w *watching) show(ctx context.Context, a *app, cmd *cobra.Command, f watch
 			Settings: timeline.Settings{Interface: on},
 		},
 		Observing: timeline.Observing{NoEvents: !f.out.withEvents()}, Frames: f.out.withFrames(),
-		Match: f.filter.Match, Live: true, Each: f.filter.Interface != "",
+		Match: f.filter.Match, Live: true, Once: f.filter.Interface == "",
 		Emit: func(r timeline.Record) {
 			s.record(r)
 			out.record(r)

@@ -146,7 +146,7 @@ func (o *Observer) add(b *batch, number int, p *capture.Packet, heads bool) {
 	b.segments = slices.Grow(b.segments, 1)[:n+1]
 	s := &b.segments[n]
 	err := o.decoder.Decode(p.Link, p.Data, &s.segment)
-	if !o.wants(number, p.Link, &s.segment, err) {
+	if !o.wants(number, p, &s.segment, err) {
 		b.segments = b.segments[:n]
 		return
 	}

@@ -19,9 +19,9 @@ type Observer struct {
 	Header timeline.Header // without Started: that is the first segment's time
 	timeline.Observing
 	Match  func(a, b netip.AddrPort) bool // which connections; nil is all
-	Live   bool                           // only what is taken gets a number, and a packet that passes several interfaces once: see capture.Once
+	Live   bool                           // only what is taken gets a number
+	Once   bool                           // a packet that was seen on several interfaces is taken once: see capture.Once
 	Frames bool                           // events bear the bytes of their packets
-	Each   bool                           // with Live: on whichever interface
 	Emit   func(timeline.Record)
 
 	once    capture.Once
@@ -38,17 +38,12 @@ type Observer struct {
 // has got a number.
 func (o *Observer) Packet(p *capture.Packet) bool {
 	err := o.decoder.Decode(p.Link, p.Data, &o.segment)
-	if o.Live {
-		switch {
-		case errors.Is(err, wire.ErrFragment): // of a packet to come
-		case err != nil, o.Match != nil && !o.Match(o.segment.Src, o.segment.Dst):
-			return false
-		case !o.Each && !o.once.First(p.Interface, p.Time, o.segment.Src, o.segment.Dst):
-			return false
-		}
+	wanted := o.wants(o.number+1, p, &o.segment, err)
+	if o.Live && !wanted && !errors.Is(err, wire.ErrFragment) { // of a packet to come
+		return false
 	}
 	o.number++
-	if o.wants(o.number, p.Link, &o.segment, err) {
+	if wanted {
 		if o.Frames {
 			o.frame = p
 		}
@@ -59,14 +54,15 @@ func (o *Observer) Packet(p *capture.Packet) bool {
 
 // wants reports whether a packet holds a segment of a connection that is observed.
 // err is why it holds none.
-func (o *Observer) wants(number int, l wire.Link, s *wire.Segment, err error) bool {
+func (o *Observer) wants(number int, p *capture.Packet, s *wire.Segment, err error) bool {
 	if err != nil {
-		if o.foreign == nil && !l.Known() {
-			o.foreign = fmt.Errorf("packet %d has %v: %w", number, l, errors.ErrUnsupported)
+		if o.foreign == nil && !p.Link.Known() {
+			o.foreign = fmt.Errorf("packet %d has %v: %w", number, p.Link, errors.ErrUnsupported)
 		}
 		return false
 	}
-	return o.Match == nil || o.Match(s.Src, s.Dst)
+	return (o.Match == nil || o.Match(s.Src, s.Dst)) &&
+		(!o.Once || o.once.First(p.Interface, p.Time, s.Src, s.Dst))
 }
 
 // take takes the segment of the present packet.
