@@ -313,8 +313,11 @@ func (t *Tracker) http(at moment, c *conn, packet int, e *httpka.Event) {
 		t.event.Message, t.event.Response = &t.message, &t.response
 	case httpka.Retry, httpka.Error:
 		t.event.Note = strings.TrimSpace(e.Method + " " + e.Target)
-		if e.Err != nil {
+		switch {
+		case e.Err != nil && t.event.Note != "":
 			t.event.Note += ": " + e.Err.Error()
+		case e.Err != nil: // in a response whose request is not known
+			t.event.Note = e.Err.Error()
 		}
 	}
 	t.tell()
