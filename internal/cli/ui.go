@@ -96,9 +96,9 @@ func (a *app) ui(cmd *cobra.Command, f uiFlags, files []string) error {
 		}
 	}
 	if err == nil && f.open {
-		if openErr := openBrowser(url); openErr != nil {
-			fmt.Fprintf(a.stderr, "kax: --open: %v; open the address yourself\n", openErr)
-		}
+		openBrowser(url, func(err error) {
+			fmt.Fprintf(a.stderr, "kax: --open: %v; open the address yourself\n", err)
+		})
 	}
 	if err != nil {
 		return errors.Join(err, srv.Close())
@@ -122,8 +122,9 @@ func loopbackOnly(addr string) (string, error) {
 		"127.0.0.1:0; from elsewhere, ssh -L 8080:127.0.0.1:PORT")
 }
 
-// openBrowser shows an address in the user's browser.
-func openBrowser(url string) error {
+// openBrowser shows an address in the user's browser. failed is told where that
+// cannot be, as without a desktop; it may be later.
+func openBrowser(url string, failed func(error)) {
 	var cmd *exec.Cmd
 	switch runtime.GOOS {
 	case "darwin":
@@ -134,8 +135,12 @@ func openBrowser(url string) error {
 		cmd = exec.Command("xdg-open", url)
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		failed(err)
+		return
 	}
-	go func() { _ = cmd.Wait() }() // the browser's own affair
-	return nil
+	go func() {
+		if err := cmd.Wait(); err != nil {
+			failed(fmt.Errorf("%s: %w", cmd.Args[0], err))
+		}
+	}()
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -529,5 +530,53 @@ func TestUIWatch(t *testing.T) {
 	}
 	if packets, err := c.Get(u.origin + "runs/1/packets.pcapng"); err != nil || packets.StatusCode != http.StatusOK {
 		t.Errorf("the packets: %v", err)
+	}
+}
+
+// --open hands the address to the desktop's opener (xdg-open). Where that is not
+// there, or fails, that is said, and the page served all the same.
+func TestUIOpen(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ opener, says string }{
+		"opens": {`echo "opened $1" >/proc/$PPID/fd/1`, "opened http://"},
+		"fails": {"exit 3", "xdg-open: exit status 3; open the address yourself"},
+		"none":  {"", `"xdg-open": executable file not found in $PATH; open the address yourself`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if tc.opener != "" {
+				if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\n"+tc.opener+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, in, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			cmd := kax(asIs, "ui", "--open")
+			cmd.Env = append(cmd.Env, "PATH="+dir)
+			cmd.Stdout, cmd.Stderr = in, in
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			in.Close()
+			lines := bufio.NewScanner(out)
+			next := func() string {
+				if !lines.Scan() {
+					t.Fatal("kax ui ended: ", lines.Err())
+				}
+				return lines.Text()
+			}
+			u := uiPage{url: next()}
+			if said := next(); !strings.Contains(said, tc.says) || name == "opens" && said != "opened "+u.url {
+				t.Errorf("said %q, want %q", said, tc.says)
+			}
+			u.client(t) // is served
+			if err := errors.Join(cmd.Process.Signal(syscall.SIGINT), cmd.Wait()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
