@@ -15,7 +15,8 @@ import (
 // took is what a command has taken in each round.
 type took struct {
 	time   []time.Duration
-	memory int64 // the most that was resident, in bytes
+	cpu    []time.Duration // of all processors, user and system
+	memory int64           // the most that was resident, in bytes
 }
 
 func (t took) median() time.Duration { return median(t.time) }
@@ -40,22 +41,23 @@ func inTurn(rounds int, commands [][]string) ([]took, error) {
 	all := make([]took, len(commands))
 	for range rounds {
 		for i, args := range commands {
-			wall, memory, err := once(args)
+			wall, usage, err := once(args)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
 			}
 			all[i].time = append(all[i].time, wall)
-			all[i].memory = max(all[i].memory, memory)
+			all[i].cpu = append(all[i].cpu, time.Duration(usage.Utime.Nano()+usage.Stime.Nano()))
+			all[i].memory = max(all[i].memory, usage.Maxrss<<10) // from KiB (getrusage(2))
 		}
 	}
 	return all, nil
 }
 
-// once runs a command into a file, and returns its time and peak of memory.
-func once(args []string) (time.Duration, int64, error) {
+// once runs a command into a file, and returns its time and what it has used.
+func once(args []string) (time.Duration, *syscall.Rusage, error) {
 	out, err := os.CreateTemp("", "performance-")
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	defer func() { _ = os.Remove(out.Name()) }()
 	defer out.Close()
@@ -64,14 +66,11 @@ func once(args []string) (time.Duration, int64, error) {
 	cmd.Stdout, cmd.Stderr = out, &said
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
-		return 0, 0, fmt.Errorf("%w: %s", err, said.String())
+		return 0, nil, fmt.Errorf("%w: %s", err, said.String())
 	}
 	wall := time.Since(start)
 	usage, err := used(cmd)
-	if err != nil {
-		return 0, 0, err
-	}
-	return wall, usage.Maxrss << 10, nil // from KiB (getrusage(2))
+	return wall, usage, err
 }
 
 // used is what a command that has ended has used (wait4(2)).
