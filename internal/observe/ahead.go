@@ -33,8 +33,8 @@ type numbered struct {
 // waking the other processor takes as long as tracking hundreds of packets.
 const batches = 4
 
-// batchSegments is more than most pieces hold.
-const batchSegments = 4096
+// batchSegments is more than a piece of a pcap file holds of Ethernet frames.
+const batchSegments = 8192
 
 // ballastSize lets the garbage collector, which takes a processor from those two,
 // come later: after as much again as there is in use, and this counts. Nobody
