@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -27,6 +28,28 @@ func TestOnce(t *testing.T) {
 	} {
 		if got := o.First(tt.on, start.Add(tt.at), tt.from, tt.to); got != tt.want {
 			t.Errorf("packet %d: taken: %v", i+1, got)
+		}
+	}
+}
+
+// Directions with the same ports are told apart.
+func TestOnceKnowsDirections(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	end := func() netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(10))}), uint16(80+r.IntN(3)))
+	}
+	var o Once
+	at, seen := time.Unix(1000, 0), map[direction]way{}
+	for i := range 50_000 {
+		at = at.Add(time.Duration(r.IntN(5)) * time.Millisecond)
+		on, d := r.IntN(3), direction{end(), end()}
+		w, known := seen[d]
+		want := !known || w.on == on || at.Sub(w.last) >= changeAfter
+		if want {
+			seen[d] = way{on: on, last: at}
+		}
+		if got := o.First(on, at, d.from, d.to); got != want {
+			t.Fatalf("packet %d, of %v on %d: taken: %v, after %v", i, d, on, got, w)
 		}
 	}
 }
