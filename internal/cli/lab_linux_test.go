@@ -391,3 +391,22 @@ func TestReadBothEnds(t *testing.T) {
 		}
 	}
 }
+
+// Settings under which a lab cannot show what it is for are refused, before
+// anything runs.
+func TestLabRefuses(t *testing.T) {
+	t.Parallel()
+	for args, says := range map[string]string{
+		"nat --keepidle 6s":             "must come more often than the router forgets, 4s",
+		"nat --keepcnt 1":               "would give up after 7",
+		"nat --user-timeout 3s":         "would give up after 7",
+		"idle-close --keepidle 10s":     "the first probe must come before the idle timeout, 3.5s",
+		"user-timeout --user-timeout 0": "nothing to compare without a TCP_USER_TIMEOUT",
+		"close --keepidle 2s":           "lab close has no such setting",
+	} {
+		res := run(t, kax(asIs, append([]string{"lab", "run"}, strings.Fields(args)...)...))
+		if res.code != exitUsage || !strings.Contains(res.stderr, says) {
+			t.Errorf("want %q: %s", says, res)
+		}
+	}
+}

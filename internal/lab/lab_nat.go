@@ -32,24 +32,39 @@ func natLab() Lab {
 		Topology: "client ──── router ──── server\n            NAT, forgets an idle connection after 4s",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: 2 * time.Second, Interval: 2 * time.Second, Count: 9}},
 		Refuses: func(s Settings) error {
-			p, err := planOf(s.TCP)
-			if err == nil && p.Silence() >= natForgets {
-				err = fmt.Errorf("the probes of the run \"with\" must come more often than the router forgets, %v", natForgets)
+			with, err := planOf(s.TCP)
+			if err != nil {
+				return err
 			}
-			return err
+			late, err := planOf(natLate(s.TCP))
+			if err != nil {
+				return err
+			}
+			death, _, _ := late.Death()
+			switch {
+			case with.Silence() >= natForgets:
+				return fmt.Errorf("the probes of the run \"with\" must come more often than the router forgets, %v", natForgets)
+			case death.Earliest < natPause+time.Second:
+				return fmt.Errorf("in the run \"late\" the client's kernel would give up after %v, before the next request: more probes, a longer interval, or no user timeout", death.Earliest)
+			}
+			return nil
 		},
 		Needs: []Need{needConntrack()},
 		Runs: func(s Settings) []Variant {
-			late := s.TCP
-			late.Idle = natForgets + time.Second
 			return []Variant{
 				{Name: "without", Text: "no probes"},
 				{Name: "with", Text: "probes before the router forgets", Client: s.TCP},
-				{Name: "late", Text: "probes after it has forgotten", Client: late},
+				{Name: "late", Text: "probes after it has forgotten", Client: natLate(s.TCP)},
 			}
 		},
 		Run: func(b *Bench) error { return b.Each(nat) },
 	}
+}
+
+// natLate probes when the router has forgotten.
+func natLate(s tcpka.Settings) tcpka.Settings {
+	s.Idle = natForgets + time.Second
+	return s
 }
 
 func nat(r *Run) error {
