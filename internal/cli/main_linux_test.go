@@ -176,7 +176,10 @@ func start(t *testing.T, cmd *exec.Cmd) *running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	r.lines = bufio.NewScanner(out)
 	r.lines.Buffer(nil, 1<<20)
 	return r

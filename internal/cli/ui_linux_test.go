@@ -31,7 +31,10 @@ type uiPage struct {
 
 func startUI(t *testing.T, mode string, args ...string) *uiPage {
 	t.Helper()
-	r := start(t, kax(mode, append([]string{"ui"}, args...)...))
+	tmp := t.TempDir() // one that is killed leaves its runs
+	cmd := kax(mode, append([]string{"ui"}, args...)...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+	r := start(t, cmd)
 	r.until(t, "http://")
 	p := &uiPage{running: r, url: strings.TrimSpace(r.stdout.String())}
 	p.origin, _, _ = strings.Cut(p.url, "?")
