@@ -252,13 +252,17 @@ func (w *watching) show(ctx context.Context, a *app, cmd *cobra.Command, f watch
 // feed gives the observer every packet, and never waits for the output.
 func (w *watching) feed(ctx context.Context, o *observe.Observer, failed <-chan struct{}) error {
 	flushed, end := time.Now(), time.Time{}
+	var (
+		p   capture.Packet // one for all: the observer's pointer would have each allocated
+		ok  bool
+		err error
+	)
 	for n := 0; w.count == 0 || o.Packets() < w.count; n++ {
 		wait := watchWait
 		if !end.IsZero() {
 			wait = 4 * capture.Latency
 		}
-		p, ok, err := w.live.Next(wait)
-		if err != nil {
+		if p, ok, err = w.live.Next(wait); err != nil {
 			return err
 		}
 		if !end.IsZero() && (!ok || p.Time.After(end)) {

@@ -9,14 +9,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"kax/internal/capture"
 	"kax/internal/need"
 	"kax/internal/netns"
+	"kax/internal/observe"
+	"kax/internal/timeline"
 	"kax/tcpka"
 )
 
@@ -425,5 +429,43 @@ func TestWatchWithoutPrivilege(t *testing.T) {
 	needNamespaces(t)
 	if res := run(t, kax(noRaw, "watch")); res.code != exitUnable || !strings.Contains(res.stderr, "CAP_NET_RAW") || !strings.Contains(res.stderr, "kax read -") {
 		t.Error(res)
+	}
+}
+
+// Under load each allocation for a packet is felt: there is none.
+func TestWatchAllocatesNothing(t *testing.T) { // not in parallel: it counts what the process allocates
+	if !inside(t) {
+		return
+	}
+	live, err := capture.OpenLive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	p := newPeer(t, "127.0.0.1:0")
+	if err := live.Start(capture.Filter{Ports: []uint16{uint16(p.port)}}); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, p.addr)
+	peer := p.accept(t)
+	const packets = 2000
+	for range packets { // each with its acknowledgment
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := peer.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := observe.Observer{Live: true, Once: true, Observing: timeline.Observing{NoEvents: true}, Emit: func(timeline.Record) {}}
+	w := watching{live: live, count: packets}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := w.feed(t.Context(), &o, nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; o.Packets() != packets || n > packets/10 {
+		t.Errorf("%d packets, %d allocations", o.Packets(), n)
 	}
 }
