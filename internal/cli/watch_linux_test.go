@@ -443,7 +443,7 @@ func TestWatchAllocatesNothing(t *testing.T) { // not in parallel: it counts wha
 	}
 	defer live.Close()
 	p := newPeer(t, "127.0.0.1:0")
-	if err := live.Start(capture.Filter{Ports: []uint16{uint16(p.port)}}); err != nil {
+	if err := live.Start(capture.Filter{Ports: []uint16{p.port}}); err != nil {
 		t.Fatal(err)
 	}
 	c := connect(t, p.addr)
