@@ -35,7 +35,7 @@ func measureRead(kax string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| command | wall, median | least | computes, median | × `kax read --summary` | × `kax read` | memory at most |\n|---|---|---|---|---|---|---|")
+	fmt.Println("| command | wall, median | least | computes, median | × `kax read --summary FILE` | × `kax read FILE` | memory at most |\n|---|---|---|---|---|---|---|")
 	for i, t := range all {
 		fmt.Printf("| `%s` | %.3g s | %.3g s | %.3g s | %.3g | %.3g | %d MiB |\n", shown(commands[i], kax),
 			t.median().Seconds(), slices.Min(t.time).Seconds(), median(t.cpu).Seconds(), t.over(all[0]), t.over(all[1]), t.memory>>20)
