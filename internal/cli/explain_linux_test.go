@@ -124,7 +124,7 @@ func TestExplainInterrupted(t *testing.T) {
 	need.Tool(t, "sh")
 	master, terminal := openTerminal(t, 24, 80)
 	cmd := kax(asIs, "explain", "probe")
-	cmd.Env = append(cmd.Env, "TERM=xterm", "PAGER=sh "+script(t, "trap 'echo caught; exit' INT\necho ready\nread never </dev/tty\n"))
+	cmd.Env = append(cmd.Env, "TERM=xterm", "PAGER=sh "+script(t, "trap 'echo caught; exit' INT\necho ready\nwhile :; do sleep 0.05; done\n"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	if err := cmd.Start(); err != nil {
