@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"kax/internal/observe"
 	"kax/internal/timeline"
 	"kax/internal/view"
+	"kax/internal/wire"
 )
 
 type readFlags struct {
@@ -43,8 +45,8 @@ With several --host and --port a connection matches if one end has one of the
 hosts, and one end one of the ports.
 
 Packets have the numbers that Wireshark gives them. Where a file has several
-interfaces, as both ends of a link, each direction of a connection is shown from
-the one where it was seen first. A file that is damaged or cut is shown up to
+interfaces, as both ends of a link or all that tcpdump -i any sees, each direction
+of a connection is shown from the one where it was seen first. A file that is damaged or cut is shown up to
 there.`,
 		Example: `  kax read demo.pcapng
   kax read demo.pcapng --summary
@@ -162,11 +164,16 @@ func (r *reading) packets(ctx context.Context, h timeline.Header, out outputFlag
 	}
 	o := observe.Observer{
 		Header: h, Observing: timeline.Observing{NoEvents: !out.withEvents()}, Frames: out.withFrames(), Match: r.match, Emit: r.record,
-		Once: file.Format() == "pcapng", // which may be of several interfaces
+		Once: severalInterfaces(file),
 	}
 	err = r.feed(ctx, file, &o)
 	o.Finish(0)
 	return errors.Join(err, r.checkConn(), o.Unread())
+}
+
+// severalInterfaces reports whether packets of a file may be of more than one.
+func severalInterfaces(f *capture.File) bool {
+	return f.Format() == "pcapng" || slices.ContainsFunc(f.Interfaces(), func(i capture.Interface) bool { return i.Link == wire.SLL2 })
 }
 
 // feed returns nil at the end of the file, or of the packets that were asked for.

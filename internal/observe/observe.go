@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,7 +63,16 @@ func (o *Observer) wants(number int, p *capture.Packet, s *wire.Segment, err err
 		return false
 	}
 	return (o.Match == nil || o.Match(s.Src, s.Dst)) &&
-		(!o.Once || o.once.First(p.Interface, p.Time, s.Src, s.Dst))
+		(!o.Once || o.once.First(seenOn(p), p.Time, s.Src, s.Dst))
+}
+
+// seenOn numbers the interface of a packet. A tcpdump -i any has a single one, and
+// the kernel's number of each packet's own in the cooked header (LINKTYPE_LINUX_SLL2).
+func seenOn(p *capture.Packet) int {
+	if p.Link == wire.SLL2 { // decoded, so its 20 bytes are there
+		return int(binary.BigEndian.Uint32(p.Data[4:]))
+	}
+	return p.Interface
 }
 
 // take takes the segment of the present packet.
