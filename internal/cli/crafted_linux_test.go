@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -157,10 +159,16 @@ func TestReadCraftedCaptures(t *testing.T) {
 				make(c)
 				got := peak(flag) - empty
 				t.Logf("%s: %d KiB more than %d KiB", flag, got>>10, empty>>10)
-				if got > more {
+				if got > more && !raced() || got > 2*more { // the detector remembers accesses to all of it
 					t.Errorf("%s: it takes %d MiB more than without a packet", flag, got>>20)
 				}
 			}
 		})
 	}
+}
+
+// raced reports whether the race detector is built in.
+func raced() bool {
+	info, _ := debug.ReadBuildInfo()
+	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
