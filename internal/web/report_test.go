@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -311,5 +312,44 @@ func TestRecordsStayThemselves(t *testing.T) {
 	want.Event.Frame = &short
 	if !reflect.DeepEqual(got[1], want) {
 		t.Errorf("%s\nwant\n%s", fmt.Sprintf("%+v", got[1].Event), fmt.Sprintf("%+v", want.Event))
+	}
+}
+
+// On paper nothing can be scrolled: every connection is on one of the sheets, and
+// afterwards the page is as it was.
+func TestPrint(t *testing.T) {
+	const conns = 10
+	name := filepath.Join(t.TempDir(), "many.html")
+	r, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := many(1000, conns, r.Record); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := browser.Open(t)
+	p.View(1280, 800, "light")
+	p.Go("file://" + name)
+	const sheets = `(() => { const t = kax.page.timeline;
+		return [...document.querySelectorAll(".canvas")].map((c) => (c.height / t.sprites.ratio - t.head - 6) / t.high); })()`
+	var before, printed, after []float64
+	p.Settle()
+	p.Eval(sheets, &before)
+	p.Eval("dispatchEvent(new Event('beforeprint'))", nil)
+	p.Eval(sheets, &printed)
+	p.Eval("dispatchEvent(new Event('afterprint'))", nil)
+	p.Settle()
+	p.Eval(sheets, &after)
+	if !slices.Equal(printed, []float64{4, 4, 2}) || len(before) != 1 || before[0] >= conns || !slices.Equal(before, after) {
+		t.Errorf("%v connections in sight, %v on sheets, then %v", before, printed, after)
+	}
+	if pdf := p.Print(); !bytes.HasPrefix(pdf, []byte("%PDF")) {
+		t.Errorf("printed %d bytes", len(pdf))
+	}
+	if err := p.Complaints(); err != nil {
+		t.Error(err)
 	}
 }

@@ -103,7 +103,9 @@
 
     measure() {
       this.width = this.box.clientWidth;
-      this.height = Math.min(this.head + this.model.rows.length * this.high + 6, Math.max(280, Math.round(innerHeight * 0.72)));
+      this.height = this.sheet
+        ? this.head + this.sheet.rows * this.high + 6
+        : Math.min(this.head + this.model.rows.length * this.high + 6, Math.max(280, Math.round(innerHeight * 0.72)));
       this.gutter = this.width < 600 ? 62 : 178;
       this.plot = Math.max(this.width - this.gutter - 8, 50);
     }
@@ -142,7 +144,7 @@
       const ratio = this.ratio || devicePixelRatio || 1;
       this.size(this.width, this.height, ratio);
       if (!this.ink || this.sprites.ratio !== ratio) this.colors(ratio);
-      const c = this.c, ink = this.ink, top = this.scroll.scrollTop;
+      const c = this.c, ink = this.ink, top = this.sheet ? this.sheet.first * this.high : this.scroll.scrollTop;
       this.exact = new Uint32Array(this.model.kinds.length); // marks, by kind
       this.hidden = new Uint32Array(this.model.kinds.length); // events behind a bar
       c.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -159,6 +161,34 @@
       c.restore();
       this.ruler();
       this.took = performance.now() - began;
+    }
+
+    // print draws all connections finer and for paper, which cannot be scrolled: a few
+    // on each sheet, which a page of either way up has room for. The last is the
+    // canvas itself. It returns what takes the sheets away again.
+    print() {
+      const each = 4, most = 60, rows = Math.min(this.model.rows.length, most), copies = [], ratio = this.ratio;
+      this.ratio = rows > 4 * each ? 2 : 3; // pixels are memory
+      this.ink = null;
+      for (let first = 0; first === 0 || first < rows; first += each) {
+        if (first) {
+          const copy = document.createElement("canvas");
+          copy.className = "canvas";
+          copy.width = this.canvas.width;
+          copy.height = this.canvas.height;
+          copy.getContext("2d").drawImage(this.canvas, 0, 0);
+          this.canvas.before(copy);
+          copies.push(copy);
+        }
+        this.sheet = { first, rows: Math.min(each, rows - first) };
+        this.paint();
+      }
+      return () => {
+        for (const copy of copies) copy.remove();
+        this.sheet = null;
+        this.ratio = ratio;
+        this.restyle();
+      };
     }
 
     text(text, x, y, color, size = 11, weight = "", align = "left") {

@@ -234,24 +234,20 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
   }
 
-  // printing draws everything once more, on white and finer, and as many rows of the
-  // table as somebody may want on paper.
+  // printing shows all connections, on white, and as many rows of the table as
+  // somebody may want on paper.
   function printing(timeline, events) {
     const most = 1000;
     let before = null;
     addEventListener("beforeprint", () => {
-      before = { from: timeline.from, to: timeline.to, ratio: timeline.ratio, page: events.page };
       document.documentElement.classList.add("printing");
-      timeline.ink = null;
-      timeline.ratio = 3;
-      timeline.paint();
+      before = { page: events.page, restore: timeline.print() };
       events.fill(0, Math.min(most, events.order.length));
     });
     addEventListener("afterprint", () => {
       document.documentElement.classList.remove("printing");
-      timeline.ratio = before && before.ratio;
-      events.turn(before ? before.page : 0);
-      timeline.restyle();
+      before.restore();
+      events.turn(before.page);
     });
   }
 })((window.kax = window.kax || {}));
