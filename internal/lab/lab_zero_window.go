@@ -106,6 +106,10 @@ func askForRoom(r *Run) (Story, error) {
 	if err := r.Sleep(plan.First().Latest + plan.Every().Latest + slack); err != nil {
 		return Story{}, err
 	}
+	// On a busy machine the round trip, and with it the first wait, may be long.
+	if err := r.Await(name, func(s Story) bool { return s.Of("probe-answer", "window-probe-answer").Len() >= 2 }); err != nil {
+		return Story{}, err
+	}
 	keepalive, err := client.Count("TcpExt", "TCPKeepAlive")
 	if err != nil {
 		return Story{}, err

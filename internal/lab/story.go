@@ -65,6 +65,11 @@ func (s Story) After(at timeline.Seconds) Story {
 	return s.where(func(e *timeline.Event) bool { return e.At > at })
 }
 
+// before is what has happened earlier than that.
+func (s Story) before(at timeline.Seconds) Story {
+	return s.where(func(e *timeline.Event) bool { return e.At < at })
+}
+
 func (s Story) where(f func(*timeline.Event) bool) Story {
 	return Story{s.N, slices.DeleteFunc(slices.Clone(s.Events), func(e *timeline.Event) bool { return !f(e) })}
 }
