@@ -172,7 +172,9 @@ func TestIdleFinderSilent(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	near(t, r.Timeout, timeout)
-	if r.Waited > timeout*5/2+time.Second {
+	// 2.5 timeouts and the answers' time; a busy machine takes longer, and a ladder
+	// that grows too fast much longer.
+	if r.Waited > timeout*5/2+10*time.Second {
 		t.Errorf("it took %v", r.Waited)
 	}
 }
