@@ -103,14 +103,22 @@ func nat(r *Run) error {
 
 	r.Step(r.Name, "#%d: the next request", idle.N)
 	took, err := asker.Ask(server.URL("/keep"), hangs)
+	if errors.Is(err, context.DeadlineExceeded) {
+		if err := r.awaitRepeat(name); err != nil {
+			return err
+		}
+	}
 	s, segments, countErr := client.Seen(name, "Tcp", "RetransSegs")
-	again := s.Of("retransmission").Len()
+	// A busy machine repeats handshakes too.
+	repeated := s.By(timeline.Client).Of("retransmission")
+	again := repeated.After(s.Of("request").Last().At).Len()
+	told := repeated.Len() == segments
 	probes := timeline.Count(s.Of("probe").Len(), "probe")
 	if countErr != nil {
 		return countErr
 	}
 	if r.Name == "with" {
-		r.Check(err == nil && again == 0 && segments == 0 && answered > 0 && s.Of("request").Last().Reused && len(asker.Sockets()) == 1,
+		r.Check(err == nil && told && again == 0 && answered > 0 && s.Of("request").Last().Reused && len(asker.Sockets()) == 1,
 			"%s kept it, and the next request took %s on the same connection.", probes, timeline.Brief(took))
 		return nil
 	}
@@ -118,7 +126,7 @@ func nat(r *Run) error {
 		r.Check(s.Of("probe").Len() > 0 && answered == 0, "%s, and no answer.", probes)
 	}
 	lost := s.After(s.Of("request").Last().At).By(timeline.Server).Len() == 0
-	r.Check(errors.Is(err, context.DeadlineExceeded) && lost && again > 0 && again == segments,
-		"the next request has no answer after %s; the kernel repeated it %d times by its own count.", timeline.Brief(took), segments)
+	r.Check(errors.Is(err, context.DeadlineExceeded) && lost && told && again > 0,
+		"the next request has no answer after %s; the kernel repeated it %d times by its own count.", timeline.Brief(took), again)
 	return nil
 }
