@@ -46,10 +46,11 @@ type Conn struct {
 	w           *Watcher
 	local, peer netip.AddrPort
 	last        reading
-	linger      bool // whether Close says goodbye by FIN
-	fin         bool // CloseWrite has
-	both        bool // the other end is watched too, and tells for itself
-	left        bool // the peer has said goodbye
+	probed      time.Time // the last probe that was seen before its answer
+	linger      bool      // whether Close says goodbye by FIN
+	fin         bool      // CloseWrite has
+	both        bool      // the other end is watched too, and tells for itself
+	left        bool      // the peer has said goodbye
 	closed      bool
 }
 
@@ -105,6 +106,7 @@ func (w *Watcher) tell(c *Conn, at time.Time, k tcpka.Kind, detail string) {
 // reading. It needs w.mu.
 func (w *Watcher) unanswered(c *Conn, since time.Time) {
 	w.tell(c, c.last.at, tcpka.Probe, "")
+	c.probed = c.last.at
 	w.seen[len(w.seen)-1].Blur = c.last.at.Sub(since)
 }
 
@@ -154,7 +156,9 @@ func (c *Conn) poll() {
 		c.w.unanswered(c, last.at)
 	case now.segsIn == last.segsIn || now.heardAgo >= last.heardAgo+elapsed-heardGrain:
 	case last.heardAgo+elapsed < tcpka.MinTime-heardGrain: // too early for any keepidle: a window update
-	case last.unanswered > 0 && now.segsOut == last.segsOut:
+	// What went out since may be an answer to the peer's probe: another of its own
+	// is a keepintvl away.
+	case last.unanswered > 0 && (now.segsOut == last.segsOut || now.at.Sub(c.probed) < tcpka.MinTime-2*heardGrain):
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
 	case now.segsOut > last.segsOut:
 		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.Probe, "")
