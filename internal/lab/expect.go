@@ -52,3 +52,11 @@ func cause(err error) error {
 
 // kindName is how people write the kind of a segment.
 func kindName(e *timeline.Event) string { return strings.ToUpper(e.Kind) }
+
+// awaitRepeat waits until the kernel has repeated the last request: where the
+// handshake was slow that comes late, and goes on without the program.
+func (r *Run) awaitRepeat(of Conn) error {
+	return r.Await(of, func(s Story) bool {
+		return s.After(s.Of("request").Last().At).By(timeline.Client).Of("retransmission").Len() > 0
+	})
+}

@@ -81,11 +81,3 @@ func vanish(r *Run) error {
 		"the next request goes out on it and has no answer after %s: only %s.", timeline.Brief(took), timeline.Count(again.Len(), "retransmission"))
 	return nil
 }
-
-// awaitRepeat waits until the kernel has repeated the last request: where the
-// handshake was slow that comes late, and goes on without the program.
-func (r *Run) awaitRepeat(of Conn) error {
-	return r.Await(of, func(s Story) bool {
-		return s.After(s.Of("request").Last().At).By(timeline.Client).Of("retransmission").Len() > 0
-	})
-}

@@ -250,20 +250,7 @@ func many(n, conns int, yield func(timeline.Record) error) error {
 // is a mark of its own.
 func TestManyEvents(t *testing.T) {
 	const n, conns = 100_000, 4
-	name := filepath.Join(t.TempDir(), "many.html")
-	r, err := Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := many(n, conns, r.Record); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := browser.Open(t)
-	p.View(1280, 800, "light")
-	p.Go("file://" + name)
+	p := browseMany(t, n, conns)
 	var all struct{ Marks, Bars int }
 	const sum = `({ Marks: kax.page.timeline.exact.reduce((a, b) => a + b, 0), Bars: kax.page.timeline.hidden.reduce((a, b) => a + b, 0) })`
 	p.Eval("kax.page.timeline.paint()", nil)
@@ -319,20 +306,7 @@ func TestRecordsStayThemselves(t *testing.T) {
 // afterwards the page is as it was.
 func TestPrint(t *testing.T) {
 	const conns = 10
-	name := filepath.Join(t.TempDir(), "many.html")
-	r, err := Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := many(1000, conns, r.Record); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := browser.Open(t)
-	p.View(1280, 800, "light")
-	p.Go("file://" + name)
+	p := browseMany(t, 1000, conns)
 	const sheets = `(() => { const t = kax.page.timeline;
 		return [...document.querySelectorAll(".canvas")].map((c) => (c.height / t.sprites.ratio - t.head - 6) / t.high); })()`
 	var before, printed, after []float64
@@ -352,4 +326,24 @@ func TestPrint(t *testing.T) {
 	if err := p.Complaints(); err != nil {
 		t.Error(err)
 	}
+}
+
+// browseMany opens a report of many events in a browser.
+func browseMany(t *testing.T, n, conns int) *browser.Page {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "many.html")
+	r, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := many(n, conns, r.Record); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := browser.Open(t)
+	p.View(1280, 800, "light")
+	p.Go("file://" + name)
+	return p
 }
