@@ -46,12 +46,12 @@ type Client struct {
 	cfg       ClientConfig
 	transport *http.Transport
 
+	conns gauge
+
 	mu      sync.Mutex
-	open    map[*clientConn]struct{}
 	hosts   map[string]*host
-	conns   int           // opened so far
-	closing bool          // by Close
-	changed chan struct{} // closed, and made anew, when a connection closes
+	number  int  // of the last connection
+	closing bool // by Close
 }
 
 // NewClient returns a client without connections.
@@ -62,10 +62,7 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(Event) {}
 	}
-	c := &Client{
-		cfg: cfg, open: map[*clientConn]struct{}{}, hosts: map[string]*host{},
-		changed: make(chan struct{}),
-	}
+	c := &Client{cfg: cfg, hosts: map[string]*host{}}
 	c.transport = &http.Transport{
 		DialContext:         c.dial,
 		DialTLSContext:      c.dialTLS,
@@ -148,21 +145,7 @@ func (c *Client) do(req *http.Request, x *Exchange, p *progress) (*http.Response
 func method(req *http.Request) string { return cmp.Or(req.Method, http.MethodGet) }
 
 // Wait returns when no connection is open any more, or ctx ends.
-func (c *Client) Wait(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		n, changed := len(c.open), c.changed
-		c.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
+func (c *Client) Wait(ctx context.Context) error { return c.conns.wait(ctx) }
 
 // Close closes all idle connections.
 func (c *Client) Close() {

@@ -86,24 +86,31 @@ func TestClientWithoutReuse(t *testing.T) {
 	}
 }
 
-func TestClientWait(t *testing.T) {
+func TestWait(t *testing.T) {
 	t.Parallel()
-	_, addr := serve(t, httpka.ServerConfig{})
+	srv, addr := serve(t, httpka.ServerConfig{})
 	c := httpka.NewClient(httpka.ClientConfig{})
-	waitClosed(t, c) // there is none
-	get(t, c, "http://"+addr+"/keep")
-
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Wait(ctx) }()
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("Wait with a connection open: %v, want %v", err, context.Canceled)
-	}
-	go func() { done <- c.Wait(t.Context()) }()
-	c.Close()
-	if err := <-done; err != nil {
-		t.Error(err)
+	for name, wait := range map[string]func(context.Context) error{"client": c.Wait, "server": srv.Wait} {
+		if err := wait(t.Context()); err != nil {
+			t.Errorf("%s without connections: %v", name, err)
+		}
+		get(t, c, "http://"+addr+"/keep")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- wait(ctx) }()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with a connection open: %v, want %v", name, err, context.Canceled)
+		}
+		go func() { done <- wait(t.Context()) }()
+		c.Close()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		waitClosed(t, c)
+		if err := srv.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

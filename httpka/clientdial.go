@@ -39,10 +39,10 @@ func (c *Client) connect(ctx context.Context, network, address string, secure bo
 	cc.talk.OnFinding = cc.found
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conns++
-	cc.number = c.conns
+	c.conns.opened()
+	c.number++
+	cc.number = c.number
 	cc.host = c.hostOf(hostKey(secure, address))
-	c.open[cc] = struct{}{}
 	cc.host.open[cc] = struct{}{}
 	return cc, nil
 }
@@ -88,10 +88,8 @@ func handshakeError(err error) error {
 func (c *Client) forget(cc *clientConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.open[cc]; ok {
-		delete(c.open, cc)
+	if _, ok := cc.host.open[cc]; ok {
 		delete(cc.host.open, cc)
-		close(c.changed)
-		c.changed = make(chan struct{})
+		c.conns.closed()
 	}
 }

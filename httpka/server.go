@@ -51,8 +51,9 @@ type ServerConfig struct {
 // A Server serves paths that keep or close their connection: see [Handler].
 // Its methods may be called from any goroutine.
 type Server struct {
-	cfg  ServerConfig
-	http http.Server
+	cfg   ServerConfig
+	http  http.Server
+	conns gauge
 
 	mu     sync.Mutex
 	number int // of the last connection
@@ -100,6 +101,9 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	return err
 }
+
+// Wait returns when no accepted connection is open any more, or ctx ends.
+func (s *Server) Wait(ctx context.Context) error { return s.conns.wait(ctx) }
 
 // Shutdown stops accepting, closes idle connections and waits for the others
 // until ctx ends, then closes those too.
@@ -178,6 +182,7 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 func (s *Server) add(c *serverConn) {
+	s.conns.opened()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.number++

@@ -204,6 +204,7 @@ func (c *serverConn) Close() error {
 	c.mu.Unlock()
 	last.State, last.Closed = "closed", e.Reason
 	c.server.forget(c, last)
+	defer c.server.conns.closed()
 	if len(held) > 0 {
 		_, _ = c.Conn.Write(held) // a head without an end
 	}

@@ -85,7 +85,7 @@ func (d Demo) play(h *Host, l net.Listener, addr netip.AddrPort) error {
 	srv, served := h.serve(l, httpka.ServerConfig{IdleTimeout: d.IdleTimeout, CloseWith: d.CloseWith})
 	client := h.Client(d.Client, httpka.ClientConfig{NoReuse: d.NoReuse})
 	ctx := h.run.ctx
-	err := d.acts(ctx, h.run.Bench, client.Client, "http://"+addr.String())
+	err := d.acts(ctx, h.run.Bench, client.Client, srv, "http://"+addr.String())
 	if ctx.Err() != nil {
 		h.run.sayStop()
 	}
@@ -100,7 +100,7 @@ func (d Demo) play(h *Host, l net.Listener, addr netip.AddrPort) error {
 }
 
 // acts returns nil where ctx ends them.
-func (d Demo) acts(ctx context.Context, b *Bench, client *httpka.Client, base string) error {
+func (d Demo) acts(ctx context.Context, b *Bench, client *httpka.Client, srv *httpka.Server, base string) error {
 	// Requests go on when ctx ends: a cut one would look like a failure.
 	get := func(path string) error {
 		reqCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
@@ -121,7 +121,7 @@ func (d Demo) acts(ctx context.Context, b *Bench, client *httpka.Client, base st
 		if err := get("/close"); err != nil {
 			return err
 		}
-		if client.Wait(ctx) != nil {
+		if client.Wait(ctx) != nil || srv.Wait(ctx) != nil {
 			return nil
 		}
 	}

@@ -220,17 +220,17 @@ func (b *Bench) keep(c io.Closer) {
 func Named(c net.Conn) Conn { return Conn{addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())} }
 
 // Serve runs an HTTP server on the host until the lab is over.
-func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) error {
+func (h *Host) Serve(s tcpka.Settings, cfg httpka.ServerConfig) (*httpka.Server, error) {
 	l, err := h.Listen(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	srv, served := h.serve(l, cfg)
 	h.run.atEnd(func() {
 		_ = srv.Close()
 		_ = served() // that its listener was closed, at most
 	})
-	return nil
+	return srv, nil
 }
 
 // serve runs an HTTP server that tells the timeline what it does. served waits
@@ -332,12 +332,25 @@ func (r *Run) Asked(cfg httpka.ServerConfig) (client, server *Host, asker *Clien
 	if client, server, err = r.Pair(); err != nil {
 		return nil, nil, nil, err
 	}
-	if err = server.Serve(r.Server, cfg); err != nil {
+	if _, err = server.Serve(r.Server, cfg); err != nil {
 		return nil, nil, nil, err
 	}
 	asker = client.Client(r.Client, httpka.ClientConfig{})
 	_, err = asker.Ask(server.URL("/keep"), requestTimeout)
 	return client, server, asker, err
+}
+
+// Connected is a pair with a connection between them that its program has not
+// accepted yet.
+func (r *Run) Connected() (client, server *Host, c *net.TCPConn, l *Listener, err error) {
+	if client, server, err = r.Pair(); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if l, err = server.Listen(r.Server); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	c, err = client.Dial(r.ctx, r.Client, server.At())
+	return client, server, c, l, err
 }
 
 // Ask sends a GET, and returns how long its answer took.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"time"
 
 	"kax/httpka"
@@ -42,7 +43,8 @@ func closeEach(r *Run) error {
 	if how == httpka.RST {
 		goodbye = "RST"
 	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{CloseWith: how}); err != nil {
+	srv, err := server.Serve(r.Server, httpka.ServerConfig{CloseWith: how})
+	if err != nil {
 		return err
 	}
 	r.Step(r.Name, "%d requests; %s", r.Requests, r.Text)
@@ -54,7 +56,7 @@ func closeEach(r *Run) error {
 			return err
 		}
 		took += t
-		if err := asker.Wait(r.ctx); err != nil {
+		if err := errors.Join(asker.Wait(r.ctx), srv.Wait(r.ctx)); err != nil {
 			return err
 		}
 	}

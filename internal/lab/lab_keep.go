@@ -50,7 +50,7 @@ func keepOrNot(r *Run) (c cost, err error) {
 	if err != nil {
 		return c, err
 	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
+	if _, err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
 		return c, err
 	}
 	r.Step(r.Name, "%d requests, %s", r.Requests, r.Text)

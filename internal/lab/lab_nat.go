@@ -72,7 +72,7 @@ func nat(r *Run) error {
 	if err != nil {
 		return err
 	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
+	if _, err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
 		return err
 	}
 	asker := client.Client(r.Client, httpka.ClientConfig{})

@@ -33,7 +33,7 @@ func cross(r *Run) error {
 	if err != nil {
 		return err
 	}
-	if err := server.Serve(r.Server, httpka.ServerConfig{IdleTimeout: r.IdleTimeout}); err != nil {
+	if _, err := server.Serve(r.Server, httpka.ServerConfig{IdleTimeout: r.IdleTimeout}); err != nil {
 		return err
 	}
 	// Only the FIN is held up: what the request brings back gets through.

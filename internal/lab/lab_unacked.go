@@ -39,15 +39,7 @@ func unackedLab() Lab {
 }
 
 func unacked(r *Run) error {
-	client, server, err := r.Pair()
-	if err != nil {
-		return err
-	}
-	l, err := server.Listen(r.Server)
-	if err != nil {
-		return err
-	}
-	c, err := client.Dial(r.ctx, r.Client, server.At())
+	client, server, c, l, err := r.Connected()
 	if err != nil {
 		return err
 	}

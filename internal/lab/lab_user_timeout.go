@@ -59,14 +59,7 @@ func userTimeout(b *Bench) error {
 
 // giveUp has the kernel give a peer up, and says after what.
 func giveUp(r *Run) (string, error) {
-	client, server, err := r.Pair()
-	if err != nil {
-		return "", err
-	}
-	if _, err := server.Listen(r.Server); err != nil {
-		return "", err
-	}
-	c, err := client.Dial(r.ctx, r.Client, server.At())
+	_, server, c, _, err := r.Connected()
 	if err != nil {
 		return "", err
 	}
