@@ -177,9 +177,27 @@ func (r *Run) probedTheHung(client *Host, name Conn, socket *Socket, ask func() 
 }
 
 // pings are the packets of one side that carry a PING or its answer and nothing
-// else: no other frame of these connections is as long.
+// else.
 func pings(s Story, of timeline.Side) Story {
-	return s.By(of).Of("data").where(func(e *timeline.Event) bool { return e.Len == pingSize })
+	return s.By(of).Of("data").where(func(e *timeline.Event) bool { return e.Note == ping || e.Note == pingAck })
+}
+
+// The notes of packets that carry a PING frame of HTTP/2, and its answer.
+const ping, pingAck = "PING", "PING ACK"
+
+// pingFrame is the note of a packet with this payload, and empty where it carries
+// something else, or more.
+func pingFrame(payload []byte) string {
+	if len(payload) != pingSize {
+		return ""
+	}
+	switch string(payload[:frameHeader]) { // length, type, flags, stream
+	case "\x00\x00\x08\x06\x00\x00\x00\x00\x00":
+		return ping
+	case "\x00\x00\x08\x06\x01\x00\x00\x00\x00":
+		return pingAck
+	}
+	return ""
 }
 
 // ask sends a request and reads the response to its end.
@@ -240,8 +258,11 @@ func (c *givenUp) Close() error {
 	return c.Socket.Close()
 }
 
-// pingSize is a frame's header and a PING's bytes (RFC 9113 sections 4.1 and 6.7).
-const pingSize = 9 + 8
+// The bytes of a frame's header, and of a PING frame (RFC 9113 sections 4.1 and 6.7).
+const (
+	frameHeader = 9
+	pingSize    = frameHeader + 8
+)
 
 // hangingListener accepts connections of which the program reads no more once it
 // hangs.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -50,7 +51,8 @@ func keepOrNot(r *Run) (c cost, err error) {
 	if err != nil {
 		return c, err
 	}
-	if _, err := server.Serve(r.Server, httpka.ServerConfig{}); err != nil {
+	srv, err := server.Serve(r.Server, httpka.ServerConfig{})
+	if err != nil {
 		return c, err
 	}
 	r.Step(r.Name, "%d requests, %s", r.Requests, r.Text)
@@ -69,13 +71,13 @@ func keepOrNot(r *Run) (c cost, err error) {
 			c.saved, c.time = c.saved+1, c.time+x.Saved
 		}
 		if !reuse {
-			if err := asker.Wait(r.ctx); err != nil {
+			if err := errors.Join(asker.Wait(r.ctx), srv.Wait(r.ctx)); err != nil {
 				return c, err
 			}
 		}
 	}
 	asker.Close()
-	if err := asker.Wait(r.ctx); err != nil {
+	if err := errors.Join(asker.Wait(r.ctx), srv.Wait(r.ctx)); err != nil {
 		return c, err
 	}
 	opened, err := client.Count("Tcp", "ActiveOpens")

@@ -302,6 +302,7 @@ func (s *stage) keep(p capture.Packet) {
 		return
 	}
 	p.Data = slices.Clone(p.Data)
+	note := pingFrame(seg.Payload)
 	seg.Payload = nil
 	late := p.Time.Before(s.released)
 	s.merge.At(p.Time, func(at time.Time) {
@@ -322,8 +323,9 @@ func (s *stage) keep(p capture.Packet) {
 			s.write(p)
 		}
 		if late {
-			s.tracker.Mark("too late for its place: captured before")
+			note = "too late for its place: captured before"
 		}
+		s.tracker.Mark(note)
 		if s.env.Frames {
 			s.tracker.Frame(p.Link, p.Data, p.Length)
 		}
