@@ -16,6 +16,7 @@ type Filter struct {
 	Hosts     []netip.Addr     // likewise, without zones
 	Exclude   []netip.AddrPort // both ends of a connection that is left out; or empty
 	Snap      int              // bytes of a packet that are enough, as SnapHeads; 0 is SnapWhole
+	Sparse    bool             // few packets come: a quarter of the memory will do
 }
 
 // What a packet may be cut to.

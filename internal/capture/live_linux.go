@@ -56,7 +56,7 @@ func (l *Live) Start(f Filter) error {
 	if err := l.setFilter(f.program(loopback)); err != nil {
 		return fmt.Errorf("capture on %s: %w", name, err)
 	}
-	if err := l.ring.open(l.fd, f.snap()); err != nil {
+	if err := l.ring.open(l.fd, f); err != nil {
 		return fmt.Errorf("capture on %s: %w", name, err)
 	}
 	sa := &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: index}

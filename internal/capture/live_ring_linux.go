@@ -35,10 +35,13 @@ type ring struct {
 // shape is that of a ring for packets of a length at most. A block holds the
 // longest one; and as each is used up after [Latency], whatever it holds, there
 // are enough of them for a reader that is held up for seconds.
-func (r *ring) shape(snap int) {
+func (r *ring) shape(f Filter) {
 	r.size, r.count = 1<<15, 1<<9
-	if snap > SnapHeads {
+	if f.snap() > SnapHeads {
 		r.size, r.count = 1<<17, 1<<8
+	}
+	if f.Sparse {
+		r.count /= 4
 	}
 }
 
@@ -46,8 +49,8 @@ func (r *ring) shape(snap int) {
 // an eye can tell.
 const Latency = 10 * time.Millisecond
 
-func (r *ring) open(fd, snap int) error {
-	r.shape(snap)
+func (r *ring) open(fd int, f Filter) error {
+	r.shape(f)
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("PACKET_VERSION: %w", err)
 	}

@@ -63,7 +63,7 @@ func Link(a, b *Host, subnet netip.Prefix) (atA, atB netip.Addr, err error) {
 	err = a.Do(func() error {
 		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: a.Name, PeerNamespace: netlink.NsFd(b.FD())})
 		if err != nil {
-			return fmt.Errorf("link %s to %s: %w", a.Name, b.Name, err)
+			return fmt.Errorf("link %s to %s: %w", a.Name, b.Name, missing(err))
 		}
 		return up(b.Name, netip.PrefixFrom(atA, subnet.Bits()))
 	})

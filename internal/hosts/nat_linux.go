@@ -65,7 +65,7 @@ func (h *Host) Remembered(client, server netip.AddrPort) (left time.Duration, ok
 	err = h.Do(func() error {
 		flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, netlink.FAMILY_V4)
 		if err != nil {
-			return fmt.Errorf("host %s: conntrack: %w", h.Name, err)
+			return fmt.Errorf("host %s: conntrack: %w", h.Name, missing(err))
 		}
 		for _, f := range flows {
 			src, _ := netip.AddrFromSlice(f.Forward.SrcIP)

@@ -93,17 +93,24 @@ func drop(name string, out, in []expr.Any) (lift func() error, err error) {
 	}, nil
 }
 
-// missing says of a refusal that the kernel lacks what was asked for: nf_tables
-// finds no such expression or chain type (ENOENT), or there is no nf_tables at
-// all.
+// missing says of a refusal that the kernel lacks what was asked for: there is no
+// such kind of link (EOPNOTSUPP), nf_tables finds no such expression or type of
+// chain (ENOENT), or there is no nf_tables at all.
 func missing(err error) error {
-	for _, errno := range []error{unix.ENOENT, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT} {
-		if errors.Is(err, errno) {
-			return fmt.Errorf("%w: %w in this kernel (modules nf_tables, nft_ct, nft_masq, nf_conntrack)", err, errors.ErrUnsupported)
+	for _, errno := range []unix.Errno{unix.ENOENT, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT} {
+		if errors.Is(err, errno) { // netlink repeats it for each part of a request
+			return lacking{errno}
 		}
 	}
 	return err
 }
+
+// lacking is how the kernel says that it has no such thing.
+type lacking struct{ unix.Errno }
+
+func (e lacking) Unwrap() error { return e.Errno }
+
+func (lacking) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // tcp matches TCP.
 func tcp() []expr.Any {

@@ -97,8 +97,12 @@ func (r *Run) Link(a, b *Host) (err error) {
 
 // Capture begins to capture on machines that have their links.
 func (r *Run) Capture(all ...*Host) error {
+	f := capture.Filter{Sparse: true}
+	if e := r.stage.env; e.Write == "" && !e.Frames {
+		f.Snap = capture.SnapHeads
+	}
 	for _, h := range all {
-		if err := h.Do(func() error { return r.group.Add(h.label, capture.Filter{}) }); err != nil {
+		if err := h.Do(func() error { return r.group.Add(h.label, f) }); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,7 @@ func demoLab() Lab {
 			return []Variant{{Text: "three acts: close, keep, idle", Client: s.TCP}}
 		},
 		Run:    func(b *Bench) error { return demo(b.Runs[0]) },
+		alone:  true,
 		ownEnd: true,
 	}
 }

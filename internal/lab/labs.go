@@ -2,17 +2,11 @@ package lab
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"kax/internal/capture"
-	"kax/internal/hosts"
-	"kax/internal/netns"
 	"kax/internal/timeline"
 	"kax/tcpka"
 )
@@ -62,7 +56,8 @@ type Lab struct {
 	Refuses func(Settings) error
 	// Runs are what it compares, by the settings.
 	Runs func(Settings) []Variant
-	// Needs are the parts of the kernel that it takes, beyond namespaces.
+	// Needs are the parts of the kernel that it takes, beyond namespaces and the
+	// links of hosts.
 	Needs []Need
 
 	// Run takes the steps, and then has [Bench.Check] hold what was seen against
@@ -73,6 +68,7 @@ type Lab struct {
 	// settings.
 	Limit time.Duration
 
+	alone  bool // it takes a single host
 	ownEnd bool // Run ends its connections itself, also when it is interrupted
 }
 
@@ -102,71 +98,6 @@ func withAndWithout(s Settings) []Variant {
 		{Name: "with", Text: "TCP keepalive on the client", Client: s.TCP},
 		{Name: "without", Text: "no TCP keepalive"},
 	}
-}
-
-// A Need is a part of the kernel, and how to find out whether it is there: in a
-// network namespace that nobody else uses.
-type Need struct {
-	Name  string
-	There func() error
-}
-
-// needFilter is for labs that lose packets.
-func needFilter() Need {
-	return Need{"nf_tables", func() error {
-		return on("filter", func(h *hosts.Host) error { _, err := h.Silence(); return err })
-	}}
-}
-
-// needConntrack is for labs with a router that translates.
-func needConntrack() Need {
-	return Need{"nf_conntrack", func() error {
-		return on("router", func(h *hosts.Host) error {
-			return h.Translate(&hosts.Host{Name: "client"}, &hosts.Host{Name: "server"}, hosts.NAT{Forget: time.Second})
-		})
-	}}
-}
-
-// Possible says why hosts cannot be made here; nil says that they can.
-func Possible() error {
-	if err := netns.LoopbackUp(); err != nil {
-		return err
-	}
-	return on("client", func(h *hosts.Host) error {
-		return on("server", func(other *hosts.Host) error {
-			_, _, err := hosts.Link(h, other, netip.MustParsePrefix("10.0.0.0/24"))
-			if err != nil {
-				return err
-			}
-			return h.Do(func() error {
-				live, err := capture.OpenLive()
-				if err != nil {
-					return err
-				}
-				return live.Close()
-			})
-		})
-	})
-}
-
-// on tries something on a host of its own.
-func on(name string, f func(*hosts.Host) error) error {
-	h, err := hosts.New(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(h), h.Close())
-}
-
-// Lacks says which part that the lab needs the kernel does not have here, and
-// nil where there is everything. The error matches errors.ErrUnsupported.
-func (l Lab) Lacks() error {
-	for _, n := range l.Needs {
-		if err := n.There(); err != nil {
-			return fmt.Errorf("lab %s needs %s: %w: %w", l.Name, n.Name, errors.ErrUnsupported, err)
-		}
-	}
-	return nil
 }
 
 // header is the lab's, with what the kernel makes of its settings.
