@@ -201,7 +201,15 @@ func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) e
 		mu    sync.Mutex
 		all   sync.WaitGroup
 		tally labTally
+		asks  sync.Mutex
 	)
+	// One at a time: to ask makes the kernel load modules, and one that is just
+	// being loaded for another lab seems to be missing.
+	lacks := func(l lab.Lab) error {
+		asks.Lock()
+		defer asks.Unlock()
+		return l.Lacks()
+	}
 	turn := make(chan struct{}, labsAtOnce)
 	for _, l := range lab.Labs() {
 		all.Go(func() {
@@ -210,7 +218,10 @@ func (a *app) everyLab(cmd *cobra.Command, f labFlags, source timeline.Source) e
 			if ctx.Err() != nil {
 				return
 			}
-			r := a.labResult(ctx, l, source)
+			r := notRun(lacks(l))
+			if r == nil {
+				r = a.labResult(ctx, l, source)
+			}
 			if ctx.Err() != nil {
 				return
 			}
@@ -259,14 +270,19 @@ func (t *labTally) outcome() error {
 
 // labResult is what a lab has shown, or why it could not.
 func (a *app) labResult(ctx context.Context, l lab.Lab, source timeline.Source) *timeline.LabResult {
-	if err := l.Lacks(); err != nil {
-		return &timeline.LabResult{Checks: []timeline.Check{}, Error: err.Error(), Unable: true}
-	}
 	r, err := l.Play(ctx, lab.Env{
 		Command: "lab run " + l.Name, Version: a.version, Source: source, Emit: func(timeline.Record) {},
 	}, l.Settings)
 	if err != nil {
-		return &timeline.LabResult{Checks: []timeline.Check{}, Error: err.Error(), Unable: errors.Is(err, errors.ErrUnsupported)}
+		return notRun(err)
 	}
 	return r
+}
+
+// notRun is of a lab that has shown nothing, and nil of one without an error.
+func notRun(err error) *timeline.LabResult {
+	if err == nil {
+		return nil
+	}
+	return &timeline.LabResult{Checks: []timeline.Check{}, Error: err.Error(), Unable: errors.Is(err, errors.ErrUnsupported)}
 }

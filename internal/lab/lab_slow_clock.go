@@ -108,7 +108,7 @@ func inPlan(p tcpka.Plan, heard, probed, probe *timeline.Event) bool {
 		before = at(probed)
 	}
 	earliest, latest := p.Next(at(heard), before)
-	return !at(probe).Before(earliest) && !at(probe).After(latest.Add(slack))
+	return !at(probe).Before(earliest.Add(-lag)) && !at(probe).After(latest.Add(slack))
 }
 
 // median is the middle one.
