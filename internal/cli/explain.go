@@ -19,7 +19,7 @@ func (a *app) explainCmd() *cobra.Command {
 	f := explainFlags{color: "auto"}
 	cmd := &cobra.Command{
 		Use:   "explain [TOPIC]",
-		Short: "the reference at the prompt: flags, probe, timers, settings, timeouts …",
+		Short: "the reference at the prompt: flags, probe, timers, settings, timeouts and more",
 		Long: `Prints a page of the reference (docs/reference): what the flags of a TCP header
 mean, what a keepalive probe is, when probes go, what each system calls the
 settings, which timeouts systems have, when HTTP connections are reused, what it
