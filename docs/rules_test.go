@@ -146,6 +146,33 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Where a sentence says how long something of the world takes, its paragraph has
+// the year of a source, or leads to the table that has them.
+func TestSourcesInProse(t *testing.T) {
+	worlds := regexp.MustCompile(`\b(nginx|Apache|AWS|Azure|GCP|Linux|Node\.js|gunicorn|uvicorn|Envoy|HAProxy|gRPC|Windows|macOS|FreeBSD|Go's|package net|curl|Cisco)\b`)
+	duration := regexp.MustCompile(`\b[\d.,]+ (ms|s|min|h|days?|hours?|minutes?|seconds?)\b`)
+	year := regexp.MustCompile(`\b(19|20)\d\d\b`)
+	n := 0
+	for _, p := range pages(t) {
+		for paragraph := range strings.SplitSeq(p.prose(), "\n\n") {
+			if strings.HasPrefix(paragraph, "|") || p.name == "docs/performance.md" { // has its own figures
+				continue
+			}
+			for _, sentence := range regexp.MustCompile(`[.:;]\s`).Split(paragraph, -1) {
+				if strings.HasPrefix(sentence, "About") || !worlds.MatchString(sentence) || !duration.MatchString(sentence) {
+					continue
+				}
+				if n++; !year.MatchString(paragraph) && !strings.Contains(paragraph, "timeouts") {
+					t.Errorf("%s: no year: %s", p.name, sentence)
+				}
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d sentences", n)
+	}
+}
+
 // Where a table names sources, each of its rows has a year.
 func TestSources(t *testing.T) {
 	n := 0

@@ -15,7 +15,7 @@ func demoLab() Lab {
 		Question: "what have TCP keepalive and HTTP keep-alive to do with each other?",
 		Teaches: "Nothing but the name. By the one the kernel asks whether the peer is there, in packets without a byte that no program sees; " +
 			"by the other client and server use a connection for more than one request. A connection whose probes are all answered is closed all the same when HTTP is done with it.",
-		World:    "It is `kax demo`, in a network of its own. The kernel's default idle time is 2 h, an HTTP server's idle timeout 5 s to 75 s.",
+		World:    "It is `kax demo`, in a network of its own. Linux's idle time is 2 h where nobody sets one (tcp(7), man-pages 6.03, 2023); idle timeouts of HTTP servers are seconds to minutes: `kax explain timeouts`.",
 		Topology: "client and server on one host, over lo",
 		Settings: Settings{TCP: d.Client, IdleTimeout: d.IdleTimeout},
 		Refuses: func(s Settings) error {

@@ -30,7 +30,7 @@ func http2PingLab() Lab {
 		Teaches: "It has a third mechanism: PING frames, sent and answered by the programs (RFC 9113 section 6.7). They are bytes on the connection. " +
 			"Probes ask whether the peer's kernel is there, a PING whether its program is. Both notice a peer that is gone. " +
 			"Of a program that hangs the kernel goes on answering probes and acknowledging bytes, and only PING notices.",
-		World: "Go's client sends none unless HTTP2Config.SendPingTimeout is set, and then waits 15 s for the answer; gRPC calls its PINGs keepalive, and servers may refuse too many (ENHANCE_YOUR_CALM). " +
+		World: "Go's client sends none unless HTTP2Config.SendPingTimeout is set, and then waits 15 s for the answer (net/http, Go 1.26, 2026); gRPC calls its PINGs keepalive, and servers may refuse too many (ENHANCE_YOUR_CALM). " +
 			"Here it is a PING after 1 s of silence, and 1 s for the answer.",
 		Topology: "client ──── server, whose power is cut, or whose program hangs",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},

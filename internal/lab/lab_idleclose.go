@@ -15,8 +15,8 @@ func idleCloseLab() Lab {
 		Question: "do probes keep an HTTP connection open?",
 		Teaches: "No. The server's kernel answers every probe, and its HTTP server hears of none: it counts from its last response, " +
 			"and closes when its idle timeout is over, probes or not. A live peer is not a usable connection.",
-		World: "nginx closes after 75 s, Apache after 5 s, Go's server by default never, Node.js after 5 s; AWS's application balancer after 60 s. " +
-			"`kax tcp plan` has a table, and `kax http idle` measures.",
+		World: "nginx closes after 75 s (ngx_http_core_module.c, 2026), Apache after 5 s (httpd.h, 2026), Node.js after 5 s (issue 59193, 2025), AWS's application balancer after 60 s (ALB user guide, 2026), Go's server never, unless told (net/http, Go 1.26, 2026). " +
+			"`kax explain timeouts` has a table, and `kax http idle` measures.",
 		Topology: "client ──── server",
 		Settings: Settings{
 			TCP:         tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3},

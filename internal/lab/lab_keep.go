@@ -15,7 +15,8 @@ func keepLab() Lab {
 		Question: "what does a persistent connection save?",
 		Teaches: "All requests but the first go out at once on the connection that is there: one handshake in all, and no goodbye between. " +
 			"A handshake takes a round trip in which nothing is asked, and a new connection's window starts small again.",
-		World:    "A handshake costs a round trip: 0.1 ms in a rack, 30 ms across a continent, 150 ms across an ocean; TLS adds one or two.",
+		World: "A handshake costs a round trip, and light in glass makes 200 km in a millisecond: 1 ms to a place 100 km away, 60 ms across an ocean of 6000 km; " +
+			"TLS adds one more (TLS 1.3: RFC 8446, 2018) or two (TLS 1.2: RFC 5246, 2008).",
 		Topology: "client ──── server",
 		Settings: Settings{Requests: 5},
 		Runs: func(Settings) []Variant {

@@ -19,7 +19,7 @@ func rebootLab() Lab {
 		Teaches: "A server that was started anew is there, and knows nothing of old connections: its kernel answers the first thing that comes on one by RST. " +
 			"With TCP keepalive that is the first probe, and the client's pool has let the connection go (ECONNRESET) before anybody needs it. " +
 			"Without it, it is the next request: a POST is lost.",
-		World:    "With Linux's defaults the first probe comes after 2 h, with Go's after 15 s. The count and the interval do not matter: the first probe is answered.",
+		World:    "With Linux's defaults the first probe comes after 2 h (tcp(7), man-pages 6.03, 2023), with Go's after 15 s (net/dial.go, Go 1.26, 2026). The count and the interval do not matter: the first probe is answered.",
 		Topology: "client ──── server, which loses its memory",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
 		Needs:    []Need{needFilter()},

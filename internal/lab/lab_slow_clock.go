@@ -15,7 +15,7 @@ func slowClockLab() Lab {
 		Question: "why is the probe late?",
 		Teaches: "The kernel keeps its timers in a wheel whose slots grow with the distance: a timer fires in the first slot after its time, never before. " +
 			"So a probe is late by up to a slot, and answered probes fall into step with the slots: always late by the same.",
-		World: "With 250 timer ticks a second a slot is 32 ms for a second, 256 ms from 2 s to 16 s, 2 s up to 2 min, 16 s up to 17 min: Linux's 2 h are rounded to slots of 131 s. " +
+		World: "With 250 timer ticks a second a slot is 32 ms for a second, 256 ms from 2 s to 16 s, 2 s up to 2 min, 16 s up to 17 min: Linux's 2 h are rounded to slots of 131 s (kernel/time/timer.c, Linux 6.18, 2025). " +
 			"`kax tcp plan` says it for any settings; who has to beat a timeout must allow for it.",
 		Topology: "client ──── server",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 9}},

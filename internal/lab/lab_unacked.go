@@ -14,7 +14,7 @@ func unackedLab() Lab {
 		Question: "why did keepalive not fire?",
 		Teaches: "Because data was in flight. Keepalive is for connections on which nothing is outstanding: as long as something is unacknowledged the retransmission timer runs instead, " +
 			"and that gives up after tcp_retries2, some quarter of an hour. TCP_USER_TIMEOUT ends it when you say.",
-		World: "With tcp_retries2 at its 15, Linux repeats data for 924 s at least before it gives up (ip-sysctl), whatever keepalive says. " +
+		World: "With tcp_retries2 at its 15, Linux repeats data for 924 s at least before it gives up (networking/ip-sysctl.rst, 2025), whatever keepalive says. " +
 			"Programs that must notice sooner set TCP_USER_TIMEOUT.",
 		Topology: "client ──── server, whose power is cut",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3, UserTimeout: 3 * time.Second}},

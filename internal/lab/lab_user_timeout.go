@@ -16,8 +16,8 @@ func userTimeoutLab() Lab {
 		Question: "count, or TCP_USER_TIMEOUT: who decides?",
 		Teaches: "TCP_USER_TIMEOUT, where it is set: the count means nothing then, be it higher or lower. " +
 			"But it is looked at only when the keepalive timer fires, and ends nothing before a probe is unanswered: it shortens neither the idle time nor the interval.",
-		World: "gRPC sets it to 20 s. It bounds retransmissions too, which keepalive does not: where data is in flight it is all that does, " +
-			"short of net.ipv4.tcp_retries2, which takes a quarter of an hour. Set to idle time + count × interval it says the same as the count.",
+		World: "gRPC sets it to 20 s where its own keepalive is on (gRFC A18, 2018). It bounds retransmissions too, which keepalive does not: where data is in flight it is all that does, " +
+			"short of net.ipv4.tcp_retries2, which takes a quarter of an hour (networking/ip-sysctl.rst, 2025). Set to idle time + count × interval it says the same as the count.",
 		Topology: "client ──── server, whose power is cut",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 2, UserTimeout: 3500 * time.Millisecond}},
 		Needs:    []Need{needFilter()},

@@ -22,7 +22,7 @@ func vanishLab() Lab {
 		Teaches: "With TCP keepalive the kernel does: unanswered probes end the connection with ETIMEDOUT at a predictable time, " +
 			"and a RST goes out, whoever may hear it. Without it nobody does. The connection stays ESTABLISHED, the client's HTTP pool offers it for the next request, " +
 			"and that hangs.",
-		World:    "Linux's defaults take 2 h 11 min (7200 s idle, 75 s interval, 9 probes), Go's 2 min 30 s (15 s, 15 s, 9).",
+		World:    "Linux's defaults take 2 h 11 min (7200 s idle, 75 s interval, 9 probes: tcp(7), man-pages 6.03, 2023), Go's 2 min 30 s (15 s, 15 s, 9: net/dial.go, Go 1.26, 2026).",
 		Topology: "client ──── server, whose power is cut",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
 		Needs:    []Need{needFilter()},
