@@ -49,7 +49,7 @@ func TestExplainPager(t *testing.T) {
 	t.Parallel()
 	need.Tool(t, "less")
 	need.Tool(t, "sed")
-	const paged = "PAGER=sed s/^/paged:/"
+	const paged = "PAGER=sed 's/^/a page:/' | cat" // words as sh has them
 	title := "The keepalive probe"
 	bold := "\x1b[1m" + title + "\x1b[m"
 	for _, tt := range []struct {
@@ -57,14 +57,14 @@ func TestExplainPager(t *testing.T) {
 		starts          string
 		rows            uint16
 	}{
-		{"PAGER", paged, "", "paged:" + bold, 24},
+		{"PAGER", paged, "", "a page:" + bold, 24},
 		{"a short screen and less, which waits for a key", "", "", bold, 10},
 		{"less, and all fits", "LESS=FRX", "", bold, 200},
 		{"no pager", paged, "--no-pager", bold, 24},
 		{"an empty PAGER", "PAGER=", "", bold, 10},
 		{"a PAGER that is not there", "PAGER=no-such-pager", "", bold, 10},
 		{"a PAGER that fails", "PAGER=false", "", "", 10},
-		{"no colour", paged, "--color=never", "paged:" + title, 24},
+		{"no colour", paged, "--color=never", "a page:" + title, 24},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

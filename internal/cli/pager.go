@@ -19,18 +19,26 @@ func (a *app) page(text string, noPager bool) error {
 			// ^C is the pager's, which may take it for something else than its end.
 			signal.Ignore(os.Interrupt)
 			err := pager.Wait()
-			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+				return err
+			}
+			if code := pager.ProcessState.ExitCode(); code != notExecutable && code != notFound {
 				return nil // it has shown what it wanted to
 			}
-			return err
 		}
 	}
 	_, err := a.stdout.WriteString(text)
 	return err
 }
 
-// pager is the program that $PAGER names, or less, which ends by itself where the
-// text fits the screen. It is nil where the output is no terminal.
+// How sh ends where it cannot run a command (POSIX, Exit Status for Commands).
+const (
+	notExecutable = 126
+	notFound      = 127
+)
+
+// pager is what $PAGER says, by sh as with git and man, or less, which ends by itself
+// where the text fits the screen. It is nil where the output is no terminal.
 func (a *app) pager() *exec.Cmd {
 	if !term.IsTerminal(int(a.stdout.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil
@@ -38,16 +46,14 @@ func (a *app) pager() *exec.Cmd {
 	command, chosen := os.LookupEnv("PAGER")
 	if !chosen {
 		command = "less"
+		if _, err := exec.LookPath(command); err != nil {
+			return nil
+		}
 	}
-	words := strings.Fields(command)
-	if len(words) == 0 || len(words) == 1 && words[0] == "cat" {
+	if command = strings.TrimSpace(command); command == "" || command == "cat" {
 		return nil
 	}
-	path, err := exec.LookPath(words[0])
-	if err != nil {
-		return nil
-	}
-	cmd := exec.Command(path, words[1:]...)
+	cmd := exec.Command("sh", "-c", command)
 	if os.Getenv("LESS") == "" {
 		cmd.Env = append(os.Environ(), "LESS=FRX") // git's: quit if it fits, colours, leave it on the screen
 	}
