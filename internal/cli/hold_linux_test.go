@@ -74,25 +74,19 @@ func TestDialForAWhile(t *testing.T) {
 // Keepalive off: nothing is sent, and it is said that nothing will be.
 func TestDialWithoutKeepalive(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{asIs, noRawAs} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			if !inside(t) {
-				return
-			}
-			setSysctls(t, 1, 1, 1)
-			peer := newPeer(t, "127.0.0.1:0")
-			run := start(t, kax(mode, "tcp", "dial", peer.addr, "--no-keepalive", "--for", "1.5s", "--json"))
-			peer.accept(t)
-			res := run.end(t)
-			r := parse(t, res)
-			checkProbes(t, r, 0)
-			if res.code != 0 || r.plan == nil || r.plan.First != nil || r.header.Settings.ClientTCP.Effective.Keepalive ||
-				!slices.Contains(r.summary.Verdicts, "No probe was sent: TCP keepalive was off at this end, and the other sent none.") {
-				t.Error(res)
-			}
-		})
-	}
+	bothWays(t, func(t *testing.T, mode string) {
+		setSysctls(t, 1, 1, 1)
+		peer := newPeer(t, "127.0.0.1:0")
+		run := start(t, kax(mode, "tcp", "dial", peer.addr, "--no-keepalive", "--for", "1.5s", "--json"))
+		peer.accept(t)
+		res := run.end(t)
+		r := parse(t, res)
+		checkProbes(t, r, 0)
+		if res.code != 0 || r.plan == nil || r.plan.First != nil || r.header.Settings.ClientTCP.Effective.Keepalive ||
+			!slices.Contains(r.summary.Verdicts, "No probe was sent: TCP keepalive was off at this end, and the other sent none.") {
+			t.Error(res)
+		}
+	})
 }
 
 // Settings that are not asked for are the namespace's: probes come by them.

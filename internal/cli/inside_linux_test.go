@@ -124,3 +124,15 @@ func drop(t *testing.T, port uint16) (lift func()) {
 		}
 	}
 }
+
+// bothWays runs a test with packets and by counters alone, each inside.
+func bothWays(t *testing.T, test func(t *testing.T, mode string)) {
+	for _, mode := range []string{asIs, noRawAs} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			if inside(t) {
+				test(t, mode)
+			}
+		})
+	}
+}

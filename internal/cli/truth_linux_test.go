@@ -234,165 +234,141 @@ func checkTimeout(t *testing.T, r records, side timeline.Side, probes int) {
 // reset.
 func TestDialToAPeerThatResets(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{asIs, noRawAs} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			if !inside(t) {
-				return
-			}
-			peer := newPeer(t, "127.0.0.1:0")
-			run := start(t, kax(mode, append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(1, 1, 5, 0)...)...))
-			c := peer.accept(t)
-			lift := drop(t, peer.port)
-			if err := hosts.Forget(c); err != nil { // its reset is lost
-				t.Fatal(err)
-			}
-			lift()
-			res := run.end(t)
-			if res.code != 0 {
-				t.Fatal(res)
-			}
-			r := parse(t, res)
-			checkProbes(t, r, 1)
-			if len(r.deaths) != 1 || len(r.conns) != 1 {
-				t.Fatalf("%d deaths, %d connections\n%s", len(r.deaths), len(r.conns), res)
-			}
-			d := r.deaths[0]
-			if d.Errno != "ECONNRESET" || d.Then != "end of file" || d.Write != "EPIPE" || !slices.Equal(d.Poll, []string{"IN", "ERR", "HUP", "RDHUP"}) {
-				t.Errorf("death %+v", d)
-			}
-			first := planOf(t, r, timeline.Client).First()
-			if mode == noRawAs {
-				first.Latest += time.Minute // seen when the machine has time for it
-			}
-			if !near(first, d.Lasted) {
-				t.Errorf("died after %v, the first probe is planned for %v", time.Duration(d.Lasted), first)
-			}
-			if got := r.conns[0]; got.Close != timeline.ByRST || got.ClosedBy != timeline.Server {
-				t.Errorf("conn %+v", got)
-			}
-			if t.Failed() {
-				t.Log(res)
-			}
-		})
-	}
+	bothWays(t, func(t *testing.T, mode string) {
+		peer := newPeer(t, "127.0.0.1:0")
+		run := start(t, kax(mode, append([]string{"tcp", "dial", peer.addr, "--json"}, withKeepalive(1, 1, 5, 0)...)...))
+		c := peer.accept(t)
+		lift := drop(t, peer.port)
+		if err := hosts.Forget(c); err != nil { // its reset is lost
+			t.Fatal(err)
+		}
+		lift()
+		res := run.end(t)
+		if res.code != 0 {
+			t.Fatal(res)
+		}
+		r := parse(t, res)
+		checkProbes(t, r, 1)
+		if len(r.deaths) != 1 || len(r.conns) != 1 {
+			t.Fatalf("%d deaths, %d connections\n%s", len(r.deaths), len(r.conns), res)
+		}
+		d := r.deaths[0]
+		if d.Errno != "ECONNRESET" || d.Then != "end of file" || d.Write != "EPIPE" || !slices.Equal(d.Poll, []string{"IN", "ERR", "HUP", "RDHUP"}) {
+			t.Errorf("death %+v", d)
+		}
+		first := planOf(t, r, timeline.Client).First()
+		if mode == noRawAs {
+			first.Latest += time.Minute // seen when the machine has time for it
+		}
+		if !near(first, d.Lasted) {
+			t.Errorf("died after %v, the first probe is planned for %v", time.Duration(d.Lasted), first)
+		}
+		if got := r.conns[0]; got.Close != timeline.ByRST || got.ClosedBy != timeline.Server {
+			t.Errorf("conn %+v", got)
+		}
+		if t.Failed() {
+			t.Log(res)
+		}
+	})
 }
 
 // A peer that closes is no death by keepalive: the program reads the end.
 func TestDialToAPeerThatCloses(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{asIs, noRawAs} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			if !inside(t) {
-				return
-			}
-			peer := newPeer(t, "127.0.0.1:0")
-			run := start(t, kax(mode, "tcp", "dial", peer.addr, "--json"))
-			c := peer.accept(t)
-			if _, err := c.Write([]byte("goodbye")); err != nil { // which kax throws away
-				t.Fatal(err)
-			}
-			c.Close()
-			res := run.end(t)
-			if res.code != 0 {
-				t.Fatal(res)
-			}
-			r := parse(t, res)
-			checkProbes(t, r, 0)
-			if len(r.deaths) != 1 || r.deaths[0].Errno != "" || !strings.Contains(r.deaths[0].Text, "end of file") || r.deaths[0].Unanswered != 0 {
-				t.Errorf("deaths: %s", res)
-			}
-			if len(r.conns) != 1 || r.conns[0].Close != timeline.ByFIN || r.conns[0].ClosedBy != timeline.Server {
-				t.Errorf("conns: %s", res)
-			}
-		})
-	}
+	bothWays(t, func(t *testing.T, mode string) {
+		peer := newPeer(t, "127.0.0.1:0")
+		run := start(t, kax(mode, "tcp", "dial", peer.addr, "--json"))
+		c := peer.accept(t)
+		if _, err := c.Write([]byte("goodbye")); err != nil { // which kax throws away
+			t.Fatal(err)
+		}
+		c.Close()
+		res := run.end(t)
+		if res.code != 0 {
+			t.Fatal(res)
+		}
+		r := parse(t, res)
+		checkProbes(t, r, 0)
+		if len(r.deaths) != 1 || r.deaths[0].Errno != "" || !strings.Contains(r.deaths[0].Text, "end of file") || r.deaths[0].Unanswered != 0 {
+			t.Errorf("deaths: %s", res)
+		}
+		if len(r.conns) != 1 || r.conns[0].Close != timeline.ByFIN || r.conns[0].ClosedBy != timeline.Server {
+			t.Errorf("conns: %s", res)
+		}
+	})
 }
 
 // What the listener has, accepted connections inherit, and each is held against
 // the plan.
 func TestListen(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{asIs, noRawAs} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			if !inside(t) {
-				return
+	bothWays(t, func(t *testing.T, mode string) {
+		const addr = "127.0.0.1:3000"
+		run := start(t, kax(mode, append([]string{"tcp", "listen", "--json"}, withKeepalive(1, 1, 5, 0)...)...))
+		run.until(t, `"listen"`)
+		first, second := connect(t, addr), connect(t, addr)
+		for range 4 { // two of each
+			run.until(t, `"probe-answer"`)
+		}
+		first.Close()
+		run.until(t, `"death"`)
+		second.Close()
+		run.until(t, `"death"`)
+		r := interrupt(t, run)
+		// A third of the second may have gone out before it was closed.
+		n := len(r.kind("probe"))
+		if n < 4 || n > 5 {
+			t.Errorf("%d probes", n)
+		}
+		checkProbes(t, r, n)
+		by := map[int]int{}
+		for _, p := range r.kind("probe") {
+			by[p.Conn]++
+			if p.Side != timeline.Server {
+				t.Errorf("a probe of the %s", p.Side)
 			}
-			const addr = "127.0.0.1:3000"
-			run := start(t, kax(mode, append([]string{"tcp", "listen", "--json"}, withKeepalive(1, 1, 5, 0)...)...))
-			run.until(t, `"listen"`)
-			first, second := connect(t, addr), connect(t, addr)
-			for range 4 { // two of each
-				run.until(t, `"probe-answer"`)
-			}
-			first.Close()
-			run.until(t, `"death"`)
-			second.Close()
-			run.until(t, `"death"`)
-			r := interrupt(t, run)
-			// A third of the second may have gone out before it was closed.
-			n := len(r.kind("probe"))
-			if n < 4 || n > 5 {
-				t.Errorf("%d probes", n)
-			}
-			checkProbes(t, r, n)
-			by := map[int]int{}
-			for _, p := range r.kind("probe") {
-				by[p.Conn]++
-				if p.Side != timeline.Server {
-					t.Errorf("a probe of the %s", p.Side)
+		}
+		if by[1] < 2 || by[2] < 2 || len(r.conns) != 2 || r.conns[0].Answered < 2 {
+			t.Errorf("probes by connection %v", by)
+		}
+		accepted := 0
+		for _, s := range r.steps {
+			if s.Name == "accepted" {
+				accepted++
+				if !strings.Contains(s.Text, "inherited: on, idle 1s, interval 1s, count 5") {
+					t.Errorf("accepted: %s", s.Text)
 				}
 			}
-			if by[1] < 2 || by[2] < 2 || len(r.conns) != 2 || r.conns[0].Answered < 2 {
-				t.Errorf("probes by connection %v", by)
+		}
+		if accepted != 2 || len(r.deaths) != 2 {
+			t.Errorf("%d accepted, %d deaths", accepted, len(r.deaths))
+		}
+		for _, d := range r.deaths {
+			if d.Errno != "" || !strings.Contains(d.Text, "end of file") {
+				t.Errorf("death %+v", d)
 			}
-			accepted := 0
-			for _, s := range r.steps {
-				if s.Name == "accepted" {
-					accepted++
-					if !strings.Contains(s.Text, "inherited: on, idle 1s, interval 1s, count 5") {
-						t.Errorf("accepted: %s", s.Text)
-					}
-				}
+		}
+		for _, c := range r.conns {
+			if c.Close != timeline.ByFIN || c.ClosedBy != timeline.Client {
+				t.Errorf("conn %+v", c)
 			}
-			if accepted != 2 || len(r.deaths) != 2 {
-				t.Errorf("%d accepted, %d deaths", accepted, len(r.deaths))
-			}
-			for _, d := range r.deaths {
-				if d.Errno != "" || !strings.Contains(d.Text, "end of file") {
-					t.Errorf("death %+v", d)
-				}
-			}
-			for _, c := range r.conns {
-				if c.Close != timeline.ByFIN || c.ClosedBy != timeline.Client {
-					t.Errorf("conn %+v", c)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // A client that vanishes is given up, and the listener goes on.
 func TestListenToAClientThatVanishes(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{asIs, noRawAs} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			if !inside(t) {
-				return
-			}
-			const addr = "127.0.0.1:3000"
-			run := start(t, kax(mode, append([]string{"tcp", "listen", addr, "--json"}, withKeepalive(1, 1, 2, 0)...)...))
-			run.until(t, `"listen"`)
-			c := connect(t, addr)
-			run.until(t, `"accepted"`)
-			drop(t, c.LocalAddr().(*net.TCPAddr).AddrPort().Port())
-			run.until(t, `"death"`)
-			r := interrupt(t, run)
-			checkProbes(t, r, 2)
-			checkTimeout(t, r, timeline.Server, 2)
-		})
-	}
+	bothWays(t, func(t *testing.T, mode string) {
+		const addr = "127.0.0.1:3000"
+		run := start(t, kax(mode, append([]string{"tcp", "listen", addr, "--json"}, withKeepalive(1, 1, 2, 0)...)...))
+		run.until(t, `"listen"`)
+		c := connect(t, addr)
+		run.until(t, `"accepted"`)
+		drop(t, c.LocalAddr().(*net.TCPAddr).AddrPort().Port())
+		run.until(t, `"death"`)
+		r := interrupt(t, run)
+		checkProbes(t, r, 2)
+		checkTimeout(t, r, timeline.Server, 2)
+	})
 }

@@ -29,6 +29,22 @@ var kinds = map[string]tcpka.Settings{
 	"off, idle for 2s": {Idle: 2 * time.Second, Interval: 50 * time.Second, Count: 9},
 }
 
+// eachKind runs a test on a connection of each kind, each in a network of its own.
+func eachKind(t *testing.T, test func(*testing.T, *pair, tcpka.Settings) error) {
+	for name, settings := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testnet.In(t, func() error {
+				p, err := connect(t, settings)
+				if err != nil {
+					return err
+				}
+				return test(t, p, settings)
+			})
+		})
+	}
+}
+
 // poke pokes a pair once it is quiet enough.
 func (p *pair) poke(wait time.Duration, force bool) (sockets.Outcome, error) {
 	if err := p.quiet(time.Second); err != nil {
@@ -39,85 +55,58 @@ func (p *pair) poke(wait time.Duration, force bool) (sockets.Outcome, error) {
 
 func TestPokeAnswered(t *testing.T) {
 	t.Parallel()
-	for name, settings := range kinds {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testnet.In(t, func() error {
-				p, err := connect(t, settings)
-				if err != nil {
-					return err
-				}
-				o, err := p.poke(time.Minute, false)
-				if err != nil {
-					return err
-				}
-				if o.Result != sockets.Answered || o.After <= 0 || o.After > o.Waited || o.Used || o.Dead {
-					t.Errorf("%+v", o)
-				}
-				return errors.Join(p.has(settings), probes(1), p.exchange())
-			})
-		})
-	}
+	eachKind(t, func(t *testing.T, p *pair, settings tcpka.Settings) error {
+		o, err := p.poke(time.Minute, false)
+		if err != nil {
+			return err
+		}
+		if o.Result != sockets.Answered || o.After <= 0 || o.After > o.Waited || o.Used || o.Dead {
+			t.Errorf("%+v", o)
+		}
+		return errors.Join(p.has(settings), probes(1), p.exchange())
+	})
 }
 
 func TestPokeUnanswered(t *testing.T) {
 	t.Parallel()
-	for name, settings := range kinds {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testnet.In(t, func() error {
-				p, err := connect(t, settings)
-				if err != nil {
-					return err
-				}
-				if err := p.vanish(); err != nil {
-					return err
-				}
-				o, err := p.poke(300*time.Millisecond, false)
-				if err != nil {
-					return err
-				}
-				if o.Result != sockets.Unanswered || o.After != 0 || o.Waited < 300*time.Millisecond || o.Dead {
-					t.Errorf("%+v", o)
-				}
-				return errors.Join(p.has(settings), probes(1), p.lift(), p.exchange())
-			})
-		})
-	}
+	eachKind(t, func(t *testing.T, p *pair, settings tcpka.Settings) error {
+		if err := p.vanish(); err != nil {
+			return err
+		}
+		o, err := p.poke(300*time.Millisecond, false)
+		if err != nil {
+			return err
+		}
+		if o.Result != sockets.Unanswered || o.After != 0 || o.Waited < 300*time.Millisecond || o.Dead {
+			t.Errorf("%+v", o)
+		}
+		return errors.Join(p.has(settings), probes(1), p.lift(), p.exchange())
+	})
 }
 
 func TestPokeReset(t *testing.T) {
 	t.Parallel()
-	for name, settings := range kinds {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testnet.In(t, func() error {
-				p, err := connect(t, settings)
-				if err != nil {
-					return err
-				}
-				if err := p.vanish(); err != nil {
-					return err
-				}
-				// A RST that is lost, and then the peer knows nothing any more.
-				if err := errors.Join(hosts.Forget(p.peer), p.lift()); err != nil {
-					return err
-				}
-				o, err := p.poke(time.Minute, false)
-				if err != nil {
-					return err
-				}
-				if o.Result != sockets.Reset {
-					t.Errorf("%+v", o)
-				}
-				// The owner still learns of it.
-				if _, err := p.mine.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "reset by peer") {
-					t.Errorf("the owner reads: %v", err)
-				}
-				return errors.Join(p.has(settings), probes(1))
-			})
-		})
-	}
+	eachKind(t, func(t *testing.T, p *pair, settings tcpka.Settings) error {
+		if err := p.vanish(); err != nil {
+			return err
+		}
+		// A RST that is lost, and then the peer knows nothing any more.
+		if err := errors.Join(hosts.Forget(p.peer), p.lift()); err != nil {
+			return err
+		}
+		o, err := p.poke(time.Minute, false)
+		if err != nil {
+			return err
+		}
+		if o.Result != sockets.Reset {
+			t.Errorf("%+v", o)
+		}
+		// The owner still learns of it.
+		if _, err := p.mine.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "reset by peer") {
+			t.Errorf("the owner reads: %v", err)
+		}
+		return errors.Join(p.has(settings), probes(1))
+	})
 }
 
 // Interrupted at once, before the probe is out, there is none, and the settings
@@ -125,26 +114,17 @@ func TestPokeReset(t *testing.T) {
 func TestPokeInterrupted(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("somebody was in a hurry")
-	for name, settings := range kinds {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testnet.In(t, func() error {
-				p, err := connect(t, settings)
-				if err != nil {
-					return err
-				}
-				if err := p.quiet(time.Second); err != nil {
-					return err
-				}
-				ctx, cancel := context.WithCancelCause(context.Background())
-				cancel(cause)
-				if o, err := p.Poke(ctx, time.Minute, false); !errors.Is(err, cause) {
-					return fmt.Errorf("%+v, %w", o, err)
-				}
-				return errors.Join(p.has(settings), p.exchange())
-			})
-		})
-	}
+	eachKind(t, func(t *testing.T, p *pair, settings tcpka.Settings) error {
+		if err := p.quiet(time.Second); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		if o, err := p.Poke(ctx, time.Minute, false); !errors.Is(err, cause) {
+			return fmt.Errorf("%+v, %w", o, err)
+		}
+		return errors.Join(p.has(settings), p.exchange())
+	})
 }
 
 // On a connection that waits for answers already, a poke is one probe, and not
