@@ -49,9 +49,9 @@ type Bounds struct {
 // Exchange sends req, reads the response, and tells what happened.
 func (c *Client) Exchange(req *http.Request, b Bounds) *Exchange {
 	x, p, began := &Exchange{}, &progress{}, time.Now()
-	ctx, cancel := req.Context(), context.CancelFunc(func() {})
+	ctx, cancel, over := req.Context(), context.CancelFunc(func() {}), &tooLong{b.Timeout}
 	if b.Timeout > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, b.Timeout, errTooLong)
+		ctx, cancel = context.WithTimeoutCause(ctx, b.Timeout, over)
 	}
 	defer cancel()
 	resp, err := c.do(req.WithContext(ctx), x, p)
@@ -67,7 +67,7 @@ func (c *Client) Exchange(req *http.Request, b Bounds) *Exchange {
 			p.conn().failed(x, err)
 		}
 	}
-	if err != nil && errors.Is(context.Cause(ctx), errTooLong) {
+	if err != nil && errors.Is(context.Cause(ctx), over) {
 		err = &WaitError{For: p.what(), After: b.Timeout, Body: x.Body, Err: err}
 	}
 	x.Err, x.Total = err, time.Since(began)
@@ -111,7 +111,12 @@ func (c *clientConn) unread() {
 	c.conclude(NotReused{Reason: BodyUnread})
 }
 
-var errTooLong = fmt.Errorf("the time for one request is over: %w", context.DeadlineExceeded)
+// tooLong ends an exchange whose time is over.
+type tooLong struct{ after time.Duration }
+
+func (e *tooLong) Error() string { return fmt.Sprintf("no answer within %v", e.after) }
+
+func (*tooLong) Unwrap() error { return context.DeadlineExceeded }
 
 // A WaitError says what an exchange waited for when its time was over.
 type WaitError struct {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -359,11 +360,12 @@ func (r *Run) Connected() (client, server *Host, c *net.TCPConn, l *Listener, er
 
 // Ask sends a GET, and returns how long its answer took.
 func (c *Client) Ask(url string, within time.Duration) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(c.run.ctx, within)
-	defer cancel()
-	began := time.Now()
-	_, err := c.Get(ctx, url)
-	return time.Since(began), err
+	req, err := http.NewRequestWithContext(c.run.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	x := c.Exchange(req, httpka.Bounds{Timeout: within})
+	return x.Total, x.Err
 }
 
 // Hold waits until a connection has ended, and tells what its program gets to see
