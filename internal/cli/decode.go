@@ -30,12 +30,13 @@ func (a *app) decodeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "decode [FILE|-]",
 		Short: "a hex dump taken apart: its bytes, every field, what it means",
-		Long: `Reads packets out of a hex dump and takes each apart: the bytes with their layers
-marked, every field down to flag bits and TCP options in Wireshark's words, and
-what it means. FILE is text; without one, or with -, standard input is read.
+		Long: `Reads packets out of a hex dump and takes each apart: the bytes with their
+layers marked, every field down to flag bits and TCP options in Wireshark's
+words, and what it means. FILE is text; without one, or with -, standard input
+is read.
 
-A dump may come from Wireshark (copied as hex and ASCII), tshark -x, tcpdump with
--x, -xx, -X or -XX, xxd, hexdump -C, or od -t x1, or be digits alone in any
+A dump may come from Wireshark (copied as hex and ASCII), tshark -x, tcpdump
+with -x, -xx, -X or -XX, xxd, hexdump -C, or od -t x1, or be digits alone in any
 grouping. Several packets of one connection explain each other: sequence numbers
 count from its first.
 

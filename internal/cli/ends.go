@@ -14,12 +14,12 @@ import (
 // endsFlags say which connections are wanted, by their ends.
 type endsFlags struct {
 	hosts []string
-	ports []uint
+	ports []int
 }
 
 func (f *endsFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.UintSliceVar(&f.ports, "port", nil, "only connections with this `port`; may be repeated")
+	fs.IntSliceVar(&f.ports, "port", nil, "only connections with this `port`; may be repeated")
 	fs.StringSliceVar(&f.hosts, "host", nil, "only connections with this `address` or name; may be repeated")
 }
 

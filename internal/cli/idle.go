@@ -46,8 +46,8 @@ away, others search the gap. TCP keepalive is off, or its probes would hold a
 NAT's entry. A first response that is not whole after 30 s is a failure.
 
 --compare-keepalive does the same beside it on connections that do probe (every
-second, unless the flags of TCP keepalive say otherwise): what a server does they
-do not change, what a NAT does they do.
+second, unless the flags of TCP keepalive say otherwise): what a server does
+they do not change, what a NAT does they do.
 
 --longer-than is for checks, as of the servers behind a load balancer that keeps
 its own idle connections for 60 s: exit code 0 if every connection still answers

@@ -41,8 +41,8 @@ func (a *app) labRunCmd() *cobra.Command {
 		Short: "run a lab: its question, what happens, and the answer",
 		Long: `Runs an experiment between hosts that are network namespaces of its own, with
 links between them; nothing of it is left afterwards, and nobody else sees its
-packets. It takes no root and no other program. The timeline shows a packet where
-it was sent; -w writes it as each host's interface has seen it.
+packets. It takes no root and no other program. The timeline shows a packet
+where it was sent; -w writes it as each host's interface has seen it.
 
 The answer is computed from the packets and the kernel's counters of each host.
 If these contradict what the lab teaches, the exit code is 3; where the kernel

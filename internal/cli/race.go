@@ -36,12 +36,12 @@ func (a *app) raceCmd() *cobra.Command {
 		Use:   "race URL",
 		Short: "send requests at the edge of the idle timeout, and count what breaks",
 		Long: `Measures the idle timeout of a server, as "kax http idle" does, or takes it from
---at. Then it opens many connections, lets each be idle for just that long, a few
-milliseconds less or more, and sends a GET or a POST by Go's HTTP client. A
+--at. Then it opens many connections, lets each be idle for just that long, a
+few milliseconds less or more, and sends a GET or a POST by Go's HTTP client. A
 request that meets the server's goodbye is lost: a GET the client sends again by
-itself, a POST it may not (RFC 9110 section 9.2.2), and fails; unless not a byte of
-it had been written yet, when that is sent again too. No response is waited for
-longer than 30 s.
+itself, a POST it may not (RFC 9110 section 9.2.2), and fails; unless not a byte
+of it had been written yet, when that is sent again too. No response is waited
+for longer than 30 s.
 
 POST is sent for real, and there are hundreds of connections: only a server of
 this machine is asked, unless --yes-i-run-this-server.`,

@@ -45,9 +45,9 @@ With several --host and --port a connection matches if one end has one of the
 hosts, and one end one of the ports.
 
 Packets have the numbers that Wireshark gives them. Where a file has several
-interfaces, as both ends of a link or all that tcpdump -i any sees, each direction
-of a connection is shown from the one where it was seen first. A file that is damaged or cut is shown up to
-there.`,
+interfaces, as both ends of a link or all that tcpdump -i any sees, each
+direction of a connection is shown from the one where it was seen first. A file
+that is damaged or cut is shown up to there.`,
 		Example: `  kax read demo.pcapng
   kax read demo.pcapng --summary
   kax read demo.pcapng --conn 3 --only probe,probe-answer

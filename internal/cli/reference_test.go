@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -73,6 +74,25 @@ func TestReference(t *testing.T) {
 			}
 		} else if err != nil || string(got) != want[name] {
 			t.Errorf("docs/%s is not as kax has it: go generate ./... (%v)", name, err)
+		}
+	}
+}
+
+// A command's help fits any terminal, and names no default that is nothing.
+func TestHelpFits(t *testing.T) {
+	for _, cmd := range allCommands((&app{version: "devel"}).root()) {
+		if strings.HasPrefix(cmd.CommandPath(), "kax completion") {
+			continue // cobra's words
+		}
+		flags := cmd.LocalFlags().FlagUsagesWrapped(helpWidth)
+		for line := range strings.Lines(cmd.Long + "\n" + flags) {
+			line = strings.TrimRight(line, "\n")
+			if utf8.RuneCountInString(line) > helpWidth {
+				t.Errorf("%s: wider than %d columns: %s", cmd.CommandPath(), helpWidth, line)
+			}
+		}
+		if strings.Contains(flags, "(default [])") {
+			t.Errorf("%s: (default []) says nothing", cmd.CommandPath())
 		}
 	}
 }

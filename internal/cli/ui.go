@@ -26,11 +26,11 @@ func (a *app) uiCmd() *cobra.Command {
 		Use:   "ui [FILE]",
 		Short: "a page in the browser: run experiments, watch them, compare them",
 		Long: `Serves a page on loopback until ^C, and prints its address. On the page one
-chooses the demo or a lab and its settings, sees what they will lead to before it
-runs, and watches the packets and requests arrive; then prediction and reality lie
-over each other. It opens captures (FILE, or dropped on the page), watches an
-interface where kax may capture, and keeps the last 8 runs to compare; each can be
-downloaded as pcapng, records and report.
+chooses the demo or a lab and its settings, sees what they will lead to before
+it runs, and watches the packets and requests arrive; then prediction and
+reality lie over each other. It opens captures (FILE, or dropped on the page),
+watches an interface where kax may capture, and keeps the last 8 runs to
+compare; each can be downloaded as pcapng, records and report.
 
 The address has a token that works once: it gives the browser a session, without
 which nothing is answered. Nothing is loaded from elsewhere.`,

@@ -47,8 +47,8 @@ packet that passes several of them, as a bridge and what is behind it, is shown
 once: each direction of a connection is taken from the interface where it was
 seen first. One interface (-i) is watched in promiscuous mode, as tcpdump does.
 
-Without -w packets are cut to 3.5 KiB, which is enough for headers and nearly all
-HTTP heads. An SSH connection that kax is used over is left out.`,
+Without -w packets are cut to 3.5 KiB, which is enough for headers and nearly
+all HTTP heads. An SSH connection that kax is used over is left out.`,
 		Example: `  kax watch --for 1s
   kax watch -i lo --port 80 --port 8080 --for 1s
   kax watch --host 127.0.0.1 --list -c 20 --for 1s
