@@ -43,10 +43,11 @@ When the connection dies it says what a program sees of that. Packets take
 CAP_NET_RAW, or a tcpdump beside it; without them kax goes by the kernel's
 counters:
 
-  sudo tcpdump -i lo -U -w - tcp port 80 | kax tcp dial 127.0.0.1:80 --packets -`,
-		Example: `  kax tcp dial 127.0.0.1:80 --keepidle 1 --keepintvl 1 --keepcnt 3 --for 4s
-  kax tcp dial 127.0.0.1:80 --keepidle 1 --list --for 3s
-  kax tcp dial 127.0.0.1:80 --source counters --keepidle 1 --for 3s`,
+  sudo tcpdump -i lo -U -w - tcp port 3000 |
+    kax tcp dial 127.0.0.1:3000 --packets -`,
+		Example: `  kax tcp dial 127.0.0.1:3000 --keepidle 1 --keepintvl 1 --keepcnt 3 --for 4s
+  kax tcp dial 127.0.0.1:3000 --keepidle 1 --list --for 3s
+  kax tcp dial 127.0.0.1:3000 --source counters --keepidle 1 --for 3s`,
 		Args: exactly("HOST:PORT"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			_, port, err := net.SplitHostPort(args[0])

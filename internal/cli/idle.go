@@ -52,9 +52,9 @@ they do not change, what a NAT does they do.
 --longer-than is for checks, as of the servers behind a load balancer that keeps
 its own idle connections for 60 s: exit code 0 if every connection still answers
 after that time and --margin, else 3. It ends when that is known.`,
-		Example: `  kax http idle http://127.0.0.1:8080/
-  kax http idle http://127.0.0.1:8080/ --longer-than 500ms --margin 100ms
-  kax http idle http://127.0.0.1:8080/ --compare-keepalive --samples 3
+		Example: `  kax http idle http://127.0.0.1:3000/
+  kax http idle http://127.0.0.1:3000/ --longer-than 500ms --margin 100ms
+  kax http idle http://127.0.0.1:3000/ --compare-keepalive --samples 3
   kax http idle https://127.0.0.1:8443/ -k --json`,
 		Args: exactly("URL"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.idle(cmd, f, args[0]) }),

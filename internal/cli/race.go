@@ -45,8 +45,8 @@ for longer than 30 s.
 
 POST is sent for real, and there are hundreds of connections: only a server of
 this machine is asked, unless --yes-i-run-this-server.`,
-		Example: `  kax http race http://127.0.0.1:8080/
-  kax http race http://127.0.0.1:8080/ --at 1500ms --span 3ms --trials 5 --json`,
+		Example: `  kax http race http://127.0.0.1:3000/
+  kax http race http://127.0.0.1:3000/ --at 1500ms --span 3ms --trials 5 --json`,
 		Args: exactly("URL"),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.race(cmd, f, args[0]) }),
 	}

@@ -170,12 +170,12 @@ func scene(cmd *cobra.Command) string {
 		return "cat >packet.txt <<'END'\n" + aSYN + "END"
 	case "kax read", "kax ui":
 		return "kax demo -w demo.pcapng --pause 1s --idle-timeout 2s >demo.txt"
-	case "kax tcp dial":
-		return server("127.0.0.1:80")
-	case "kax http request":
-		return server("127.0.0.1:80")
-	case "kax http", "kax http idle", "kax http race":
-		return server("127.0.0.1:8080", "--idle-timeout 1500ms") + "\n" + server("127.0.0.1:8443", "--tls --idle-timeout 1500ms")
+	case "kax tcp dial", "kax http request":
+		return server("127.0.0.1:3000")
+	case "kax http":
+		return server("127.0.0.1:8080", "--idle-timeout 1500ms")
+	case "kax http idle", "kax http race":
+		return server("127.0.0.1:3000", "--idle-timeout 1500ms") + "\n" + server("127.0.0.1:8443", "--tls --idle-timeout 1500ms")
 	case "kax tcp get", "kax tcp set", "kax tcp poke":
 		// The last line waits until the connection is idle enough for a poke.
 		return `PORT=3000

@@ -70,13 +70,13 @@ whether that was reused, and if not, why, by what was seen:
 The client is Go's net/http over HTTP/1.1; no redirect is followed, no proxy
 used. TCP keepalive is off unless one of its flags is given. A request that got
 any response has not failed; else the exit code is 1.`,
-		Example: `  kax http request http://127.0.0.1:80/keep --requests 3
-  kax http request http://127.0.0.1:80/keep http://127.0.0.1:80/close --requests 4 --pause 100ms
-  kax http request http://127.0.0.1:80/keep --requests 6 --concurrency 3 --pool-size 1
-  kax http request http://127.0.0.1:80/keep --requests 3 --pause 0.2,0.4 --pool-idle 0.3
-  kax http request http://127.0.0.1:80/keep -d name=value -H X-Test:yes --requests 2 --json
-  kax http request http://127.0.0.1:80/keep --http1.0 --requests 2 -v
-  kax http request http://127.0.0.1:80/keep --keepidle 1 --requests 2 --pause 1.5 --source counters`,
+		Example: `  kax http request http://127.0.0.1:3000/keep --requests 3
+  kax http request http://127.0.0.1:3000/keep http://127.0.0.1:3000/close --requests 4 --pause 100ms
+  kax http request http://127.0.0.1:3000/keep --requests 6 --concurrency 3 --pool-size 1
+  kax http request http://127.0.0.1:3000/keep --requests 3 --pause 0.2,0.4 --pool-idle 0.3
+  kax http request http://127.0.0.1:3000/keep -d name=value -H X-Test:yes --requests 2 --json
+  kax http request http://127.0.0.1:3000/keep --http1.0 --requests 2 -v
+  kax http request http://127.0.0.1:3000/keep --keepidle 1 --requests 2 --pause 1.5 --source counters`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("%s: give a URL", cmd.CommandPath())
