@@ -151,6 +151,7 @@ func (c *Conn) poll() {
 	// alone but is a segment out and a segment in, and restarts the time since
 	// the last acknowledgment. The peer's probes do not restart it: they are
 	// out of window and never reach tcp_ack().
+	heard := now.at.Add(-now.heardAgo)
 	switch elapsed := now.at.Sub(last.at); {
 	case now.unanswered > last.unanswered:
 		c.w.unanswered(c, last.at)
@@ -159,10 +160,13 @@ func (c *Conn) poll() {
 	// What went out since may be an answer to the peer's probe: another of its own
 	// is a keepintvl away.
 	case last.unanswered > 0 && (now.segsOut == last.segsOut || now.at.Sub(c.probed) < tcpka.MinTime-2*heardGrain):
-		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
+		if heard.Before(c.probed) { // by the kernel's clock, which goes in jiffies
+			heard = c.probed
+		}
+		c.w.tell(c, heard, tcpka.ProbeAnswer, "")
 	case now.segsOut > last.segsOut:
-		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.Probe, "")
-		c.w.tell(c, now.at.Add(-now.heardAgo), tcpka.ProbeAnswer, "")
+		c.w.tell(c, heard, tcpka.Probe, "")
+		c.w.tell(c, heard, tcpka.ProbeAnswer, "")
 	}
 }
 
