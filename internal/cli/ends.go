@@ -14,12 +14,12 @@ import (
 // endsFlags say which connections are wanted, by their ends.
 type endsFlags struct {
 	hosts []string
-	ports []int
+	ports []uint16
 }
 
 func (f *endsFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.IntSliceVar(&f.ports, "port", nil, "only connections with this `port`; may be repeated")
+	fs.Var(ports(&f.ports), "port", "only connections with this `port`; may be repeated")
 	fs.StringSliceVar(&f.hosts, "host", nil, "only connections with this `address` or name; may be repeated")
 }
 
@@ -27,12 +27,7 @@ func (f *endsFlags) given() bool { return len(f.hosts) > 0 || len(f.ports) > 0 }
 
 // complete looks the names up, and adds what is wanted to a filter.
 func (f *endsFlags) complete(ctx context.Context, to *capture.Filter) error {
-	for _, p := range f.ports {
-		if p < 1 || p > 65535 {
-			return usage(fmt.Errorf("--port %d: must be from 1 to 65535", p))
-		}
-		to.Ports = append(to.Ports, uint16(p))
-	}
+	to.Ports = append(to.Ports, f.ports...)
 	for _, name := range f.hosts {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		if err != nil {

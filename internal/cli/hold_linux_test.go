@@ -62,7 +62,7 @@ func TestDialForAWhile(t *testing.T) {
 	if res.code != 0 || res.stderr != "" || time.Since(begin) < 1500*time.Millisecond || len(r.deaths) != 0 {
 		t.Errorf("exit code %d after %v: %s", res.code, time.Since(begin), res)
 	}
-	if last := r.steps[len(r.steps)-1]; last.Name != "stop" || last.At < timeline.Seconds(1400*time.Millisecond) {
+	if last := r.steps[len(r.steps)-1]; last.Name != "stop" {
 		t.Errorf("the last step is %+v", last)
 	}
 	// Three of the handshake, a probe and its answer, and both goodbyes.

@@ -186,7 +186,7 @@ func TestReadRefuses(t *testing.T) {
 		{"packet and list", []string{file, "--packet", "1", "--list"}, 2, "--packet", ""},
 		{"a packet of records", []string{save("r.jsonl", []byte("{\"header\":{\"schema\":1}}\n")), "--packet", "1"}, 1, "r.jsonl", ""},
 		{"no number", []string{file, "--conn", "0"}, 2, "--conn", ""},
-		{"no port", []string{file, "--port", "65536"}, 2, "--port 65536", ""},
+		{"no port", []string{file, "--port", "65536"}, 2, "\"65536\" for \"--port\" flag: must be a port", ""},
 		{"a port in records", []string{save("p.jsonl", []byte("{\"header\":{\"schema\":1}}\n")), "--port", "80"}, 1, "p.jsonl has records", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -200,6 +200,24 @@ func port(p *uint16) value {
 	}
 }
 
+// ports are what port takes, and may be given one by one.
+func ports(ps *[]uint16) value {
+	return value{
+		kind: "port",
+		get:  func() string { return "" },
+		set: func(s string) error {
+			for word := range strings.SplitSeq(s, ",") {
+				var one uint16
+				if err := port(&one).set(strings.TrimSpace(word)); err != nil {
+					return err
+				}
+				*ps = append(*ps, one)
+			}
+			return nil
+		},
+	}
+}
+
 // number is a whole number that is not below least.
 func number(n *int, least int) value {
 	return value{
