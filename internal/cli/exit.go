@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Exit codes; docs/reference/records.md lists them.
+// Exit codes; docs/reference/exit-codes.md lists them.
 const (
 	exitOK          = 0
 	exitFailed      = 1
