@@ -27,7 +27,7 @@ func http2PingLab() Lab {
 	return Lab{
 		Name:     "http2-ping",
 		Question: "what does HTTP/2 add?",
-		Teaches: "It has a third mechanism: PING frames, sent and answered by the programs (RFC 9113 section 6.7). They are bytes on the connection. " +
+		Teaches: "It has a third mechanism: PING frames, sent and answered by the programs (RFC 9113 section 6.7, 2022). They are bytes on the connection. " +
 			"Probes ask whether the peer's kernel is there, a PING whether its program is. Both notice a peer that is gone. " +
 			"Of a program that hangs the kernel goes on answering probes and acknowledging bytes, and only PING notices.",
 		World: "Go's client sends none unless HTTP2Config.SendPingTimeout is set, and then waits 15 s for the answer (net/http, Go 1.26, 2026); gRPC calls its PINGs keepalive, and servers may refuse too many (ENHANCE_YOUR_CALM). " +

@@ -19,8 +19,9 @@ func proxyLab() Lab {
 		Teaches: "A proxy ends one TCP connection and opens another: a probe is answered by the kernel at the other end of its own connection, and goes no further. " +
 			"The backend's probes are answered by the proxy, however dead the client: the backend never learns. " +
 			"Who is next to the client must ask: a proxy with keepalive towards its clients notices, and passes the end on.",
-		World: "Load balancers, ingress controllers, service meshes, SSH and SOCKS tunnels are such proxies. Envoy and HAProxy (clitcpka) leave keepalive towards clients off by default, " +
-			"nginx needs so_keepalive on its listen line; an idle timeout of the proxy's often comes first.",
+		World: "Load balancers, ingress controllers, service meshes, SSH and SOCKS tunnels are such proxies. Towards clients keepalive has to be asked for: " +
+			"of HAProxy by option clitcpka (configuration manual 1.7, 2016), of nginx by so_keepalive on its listen line (ngx_http_core_module.c, 2026), " +
+			"of Envoy by a listener's socket_options (API: SocketOption, 1.34, 2025). An idle timeout of the proxy's often comes first.",
 		Topology: "client, whose power is cut ──── proxy ──── server\n(direct: no proxy)",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 3}},
 		Needs:    []Need{needFilter()},

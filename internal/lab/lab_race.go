@@ -15,7 +15,7 @@ func raceLab() Lab {
 		Name:     "race",
 		Question: "what if request and FIN cross?",
 		Teaches: "The server has closed, and its FIN is on its way when the client sends: the request is answered by RST. The client cannot know whether it was carried out. " +
-			"A GET may be sent again, and Go's client does, on another connection, without a word. A POST may not (RFC 9110 section 9.2.2), and fails.",
+			"A GET may be sent again, and Go's client does, on another connection, without a word. A POST may not (RFC 9110 section 9.2.2, 2022), and fails.",
 		World: "The window is as wide as the way is long: half a round trip before each idle timeout. `kax http race` finds it on a server. " +
 			"A client whose pool lets connections go before the server does is not in it.",
 		Topology: "client ──── server\n        ←FIN, held up on the way",

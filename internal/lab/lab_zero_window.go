@@ -27,7 +27,7 @@ func zeroWindowLab() Lab {
 		Teaches: "A probe without data, one below the next sequence number, may ask either of two things: is the peer still there, or has it room again? " +
 			"The bytes are the same. The first is sent when nothing waits to be sent, the second (persist timer) when data waits behind a window of 0: the peer's window tells them apart. " +
 			"Behind a closed window no keepalive probe is sent at all.",
-		World: "A program that does not read shuts the window: a stopped process, a full disk, a slow consumer. Wireshark calls both kinds Keep-Alive. " +
+		World: "A program that does not read shuts the window: a stopped process, a full disk, a slow consumer. Wireshark calls both kinds Keep-Alive (4.0, 2022). " +
 			"The persist timer starts with the retransmission timeout, and doubles up to 2 min (TCP_RTO_MAX, include/net/tcp.h, Linux 6.18, 2025); TCP keepalive has nothing to say in it.",
 		Topology: "client ──── server, whose program does not read",
 		Settings: Settings{TCP: tcpka.Settings{Enabled: true, Idle: time.Second, Interval: time.Second, Count: 9}},
