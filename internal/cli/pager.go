@@ -25,6 +25,7 @@ func (a *app) page(text string, noPager bool) error {
 			if code := pager.ProcessState.ExitCode(); code != notExecutable && code != notFound {
 				return nil // it has shown what it wanted to
 			}
+			signal.Reset(os.Interrupt)
 		}
 	}
 	_, err := a.stdout.WriteString(text)

@@ -377,8 +377,9 @@ func (b *Bench) Hold(c *net.TCPConn) timeline.Death {
 	b.settled()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	n, known := b.numbers[name]
 	for _, told := range b.deaths {
-		if told.Conn == b.numbers[name] {
+		if known && told.Conn == n {
 			return told
 		}
 	}
