@@ -318,6 +318,15 @@ func TestReportInABrowser(t *testing.T) {
 			t.Errorf("to scale: handshake %v px, idle %v px, %v breaks", scale[0], scale[1], scale[2])
 		}
 		p.Press("f")
+		// Two hours in the middle of 2000 events, 50 µs apart, are to be seen.
+		var part float64
+		p.Eval(`(() => {
+			const axis = new kax.Axis(Array.from({ length: 2000 }, (_, i) => i * 50e-6 + (i < 1000 ? 0 : 7200)), true), [idle] = axis.breaks;
+			return (idle.u1 - idle.u0) / axis.end;
+		})()`, &part)
+		if part < 0.05 || part > 0.1 {
+			t.Errorf("folded: 2 hours have %v of the axis", part)
+		}
 	})
 
 	t.Run("mouse", func(t *testing.T) {

@@ -257,6 +257,12 @@ func TestUICaptures(t *testing.T) {
 	if both[0] == both[1] || both[0] == 0 || both[1] == 0 {
 		t.Errorf("side by side: %v events", both)
 	}
+	var said string
+	p.Eval(`document.getElementById("compare-timeline").focus()`, nil)
+	p.Press("ArrowRight")
+	if p.Eval(`document.getElementById("said").textContent`, &said); !strings.HasPrefix(said, "#1 TCP: ") {
+		t.Errorf("who listens to the other timeline hears %q", said)
+	}
 	shots(t, p, "compare")
 	// What is no capture is refused by what reads it, and said.
 	p.Eval(`kax.ui.upload(new File(["hello"], "hello.txt"))`, nil)
@@ -265,6 +271,10 @@ func TestUICaptures(t *testing.T) {
 	p.Eval(`document.getElementById("notice").textContent`, &notice)
 	if !strings.Contains(notice, "hello.txt") {
 		t.Errorf("%q", notice)
+	}
+	var title string
+	if p.Eval(`document.getElementById("title").textContent`, &title); title != "No records" {
+		t.Errorf("what has no records is called %q", title)
 	}
 
 	// Text of the network stays text, and what gets in all the same does not run.
@@ -313,6 +323,29 @@ func TestUICaptures(t *testing.T) {
 	p.Settle()
 	if p.Eval(`"pwned" in window`, &seen.Pwned); seen.Pwned {
 		t.Error("what is no script of the page runs")
+	}
+}
+
+// A page whose server is gone in the middle of a run says so by itself.
+func TestUIGone(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "chromium")
+	u := startUI(t, asIs)
+	p := u.browse(t)
+	p.Eval(`document.getElementById("start").click()`, nil)
+	until(p, `kax.page && kax.page.model.events.length`)
+	if err := u.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	u.end(t)
+	until(p, `!document.getElementById("notice").hidden`)
+	var got struct {
+		Notice, State string
+		Stop          bool
+	}
+	p.Eval(`({ Notice: document.getElementById("notice").textContent, State: document.getElementById("state").textContent, Stop: !document.getElementById("stop").disabled })`, &got)
+	if !strings.Contains(got.Notice, "no longer answers") || got.State != "" || got.Stop {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -5,6 +5,8 @@
 (function (kax) {
   // SHORTEST is the gap, in seconds, below which widths are to scale.
   const SHORTEST = 20e-6;
+  // SEEN is the part of the axis that an idle gap has at least, where they are few.
+  const SEEN = 0.06;
 
   kax.Axis = class {
     // times are sorted.
@@ -15,29 +17,30 @@
       for (const at of times) if (at !== last) { t.push(at); last = at; }
       if (!t.length) t.push(0);
       if (t.length === 1) t.push(t[0] + 1);
+      for (let i = 1; i < t.length; i++) gaps.push(t[i] - t[i - 1]);
+      const wide = folded ? gaps.map((gap) => Math.sqrt(Math.log1p(gap / SHORTEST))) : gaps;
+      const idle = folded ? idleGaps(gaps) : [];
+      // Among however many events, a few idle gaps are still to be seen.
+      const least = wide.reduce((sum, w) => sum + w, 0) * Math.min(SEEN, 4 * SEEN / idle.length);
+      for (const i of idle) wide[i] = Math.max(wide[i], least);
       u.push(0);
-      for (let i = 1; i < t.length; i++) {
-        const gap = t[i] - t[i - 1];
-        gaps.push(gap);
-        u.push(u[i - 1] + (folded ? Math.sqrt(Math.log1p(gap / SHORTEST)) : gap));
-      }
+      for (let i = 0; i < wide.length; i++) u.push(u[i] + wide[i]);
       this.t = Float64Array.from(t);
       this.u = Float64Array.from(u);
       this.end = u[u.length - 1];
-      this.breaks = [];
-      if (folded) {
-        // What is far longer than what is usual here is idle time.
-        const usual = gaps.slice().sort((a, b) => a - b)[gaps.length >> 1];
-        const from = Math.max(1e-3, 20 * Math.min(usual, 0.05));
-        for (let i = 0; i < gaps.length; i++) {
-          if (gaps[i] >= from) this.breaks.push({ t0: t[i], t1: t[i + 1], u0: u[i], u1: u[i + 1] });
-        }
-      }
+      this.breaks = idle.map((i) => ({ t0: t[i], t1: t[i + 1], u0: u[i], u1: u[i + 1] }));
     }
 
     toU(at) { return interpolate(this.t, this.u, at); }
     toT(u) { return interpolate(this.u, this.t, u); }
   };
+
+  // idleGaps are those far longer than what is usual, by their places.
+  function idleGaps(gaps) {
+    const usual = gaps.slice().sort((a, b) => a - b)[gaps.length >> 1];
+    const from = Math.max(1e-3, 20 * Math.min(usual, 0.05));
+    return gaps.flatMap((gap, i) => (gap >= from ? [i] : []));
+  }
 
   function interpolate(from, to, v) {
     const n = from.length;

@@ -6,7 +6,8 @@
   const EVERY = 100, SHARE = 5;
 
   kax.Feed = class {
-    // on has what the page does: change(model), end(state).
+    // on has what the page does: change(model), end(state), and lost() when nothing
+    // comes any more; the browser itself asks again.
     constructor(id, on) {
       Object.assign(this, { id, on, records: [], got: 0, next: 0, model: kax.modelOf([]), fields: {}, state: null });
       this.shows = () => (document.hidden ? this.pause() : this.open());
@@ -25,6 +26,7 @@
         for (const record of records) this.records.push(record);
         this.later();
       };
+      this.source.onerror = () => this.on.lost();
       this.source.addEventListener("end", (ev) => {
         this.state = JSON.parse(ev.data);
         this.pause();

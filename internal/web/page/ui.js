@@ -157,6 +157,8 @@
       try {
         this.runs = await ask("runs");
       } catch (err) {
+        by("stop").disabled = true;
+        by("state").textContent = "";
         return this.notice(err.message);
       }
       this.listed();
@@ -220,6 +222,7 @@
           this.tabs.postMessage("runs");
           if (state.said && state.code) this.notice(state.said.replace(/^kax: /gm, ""));
         },
+        lost: () => this.list(), // which says why
       });
       this.feed.on.change(this.feed.model, this.feed.fields); // nothing yet
       other = true;
@@ -246,14 +249,17 @@
           this.beside = new kax.Timeline(
             { box: by("compare-timeline"), scroll: by("compare-scroll"), canvas: by("compare-canvas"), spacer: by("compare-spacer") }, model, {
               hover: (i) => kax.tip(by("compare-tip"), this.beside, i),
-              select: (i) => kax.tip(by("compare-tip"), this.beside, i),
+              select: (i) => {
+                kax.tip(by("compare-tip"), this.beside, i);
+                kax.say(this.beside.model, i);
+              },
               fold: () => this.beside.fold(!this.beside.folded),
             });
         } else this.beside.update(model, other);
         other = false;
         by("compare-verdicts").replaceChildren(...((model.summary || {}).verdicts || []).map((text) => h("li", {}, text)));
       };
-      this.otherFeed = new kax.Feed(id, { change, end() {} });
+      this.otherFeed = new kax.Feed(id, { change, end() {}, lost() {} });
     }
   };
 

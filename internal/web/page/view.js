@@ -87,10 +87,7 @@
     selected(i, open) {
       this.details.show(i);
       kax.tip(by("tip"), this.timeline, -1);
-      if (i >= 0) {
-        const e = this.model.events[i];
-        by("said").textContent = `#${e.conn} ${e.lane.toUpperCase()}: ${kax.title(e)}, at ${kax.moment(e.at)}`;
-      }
+      kax.say(this.model, i);
       if (open) {
         by("details").focus();
         by("details").scrollIntoView({ block: "nearest" });
@@ -114,6 +111,13 @@
     }
   };
 
+  // say tells an event to who listens.
+  kax.say = function (model, i) {
+    if (i < 0) return;
+    const e = model.events[i];
+    by("said").textContent = `#${e.conn} ${e.lane.toUpperCase()}: ${kax.title(e)}, at ${kax.moment(e.at)}`;
+  };
+
   // tip says in a box what the mouse points at.
   kax.tip = function (box, timeline, i) {
     box.hidden = i < 0;
@@ -126,7 +130,7 @@
 
   function head(model) {
     const header = model.header || { command: "", settings: {}, version: "" }, s = model.summary;
-    const title = "kax " + header.command;
+    const title = header.command ? "kax " + header.command : "No records"; // of a file that is none
     document.title = title + (header.settings && header.settings.file ? ": " + header.settings.file : "");
     by("title").textContent = title;
     const parts = [source(header)];
@@ -138,7 +142,7 @@
       if (s.kernel_probes !== undefined) parts.push(`the kernel counted ${kax.count(s.kernel_probes, "probe")}`);
     }
     by("source").replaceChildren(...parts.filter(Boolean).flatMap((text, i) => (i ? [" · ", text] : [text])));
-    by("footer").textContent = `Written by kax ${header.version}. TCP keepalive asks whether the peer is still there; HTTP keep-alive, whether this connection may carry another request.`;
+    by("footer").textContent = `${header.version ? `Written by kax ${header.version}. ` : ""}TCP keepalive asks whether the peer is still there; HTTP keep-alive, whether this connection may carry another request.`;
   }
 
   function source(header) {
