@@ -135,7 +135,12 @@ func TestUIOpen(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			if tc.opener != "" {
-				if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\n"+tc.opener+"\n"), 0o755); err != nil {
+				// A child of another test must not inherit it while it is open to be
+				// written: it could not be run then (ETXTBSY, execve(2)).
+				syscall.ForkLock.RLock()
+				err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\n"+tc.opener+"\n"), 0o755)
+				syscall.ForkLock.RUnlock()
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
