@@ -176,6 +176,8 @@ func TestReadRefuses(t *testing.T) {
 		{"cut", []string{save("cut.pcapng", data[:len(data)*3/4])}, 1, "cut.pcapng", "handshake"},
 		{"empty", []string{save("empty.pcap", nil)}, 1, "empty.pcap", ""},
 		{"something else", []string{save("text", []byte("hello, world\n"))}, 1, "text", ""},
+		{"records of a later kax", []string{save("later.jsonl", []byte("{\"header\":{\"schema\":2}}\n"))}, 1, "later.jsonl, line 1: records of schema 2", ""},
+		{"nothing known", []string{save("empty.jsonl", []byte("{}\n"))}, 1, "empty.jsonl: no records", ""},
 		{"no record", []string{save("bad.jsonl", []byte("{\"header\":{\"schema\":1}}\n{\"event\":[]}\n"))}, 1, "bad.jsonl, line 2", "kax"},
 		{"another link type", []string{save("usb.pcap", usb)}, 4, "link type 189", "0 connections"},
 		{"no such connection", []string{file, "--conn", "9"}, 1, "--conn 9", "connections"},

@@ -18,7 +18,7 @@ const maxRecord = 1 << 20
 func (r *reading) replay(ctx context.Context) error {
 	lines := bufio.NewScanner(r.in)
 	lines.Buffer(nil, maxRecord)
-	n := 0
+	n, known := 0, 0
 	for lines.Scan() {
 		if n++; n%1024 == 0 {
 			if ctx.Err() != nil {
@@ -33,6 +33,13 @@ func (r *reading) replay(ctx context.Context) error {
 		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
 			return fmt.Errorf("%s, line %d: no record: %w", r.in.name, n, err)
 		}
+		if rec == (timeline.Record{}) {
+			continue // of a kind that a later kax has added
+		}
+		known++
+		if h := rec.Header; h != nil && h.Schema != timeline.Schema {
+			return fmt.Errorf("%s, line %d: records of schema %d: this kax reads those of schema %d", r.in.name, n, h.Schema, timeline.Schema)
+		}
 		r.record(rec)
 		if r.sink.err != nil {
 			return nil // it says itself
@@ -44,7 +51,7 @@ func (r *reading) replay(ctx context.Context) error {
 		}
 		return fmt.Errorf("%s, after line %d: %w", r.in.name, n, err)
 	}
-	if n == 0 {
+	if known == 0 {
 		return fmt.Errorf("%s: %w", r.in.name, errors.New("no records"))
 	}
 	return r.checkConn()
