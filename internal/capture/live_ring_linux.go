@@ -34,7 +34,8 @@ type ring struct {
 
 // shape is that of a ring for packets of a length at most. A block holds the
 // longest one; and as each is used up after [Latency], whatever it holds, there
-// are enough of them for a reader that is held up for seconds.
+// are enough of them for a reader that is held up for seconds, or where little
+// comes for half a second.
 func (r *ring) shape(f Filter) {
 	r.size, r.count = 1<<15, 1<<9
 	if f.snap() > SnapHeads {

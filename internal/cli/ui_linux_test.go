@@ -66,6 +66,46 @@ func (u *uiPage) client(t *testing.T) *http.Client {
 	return c
 }
 
+// act asks for something, as the page does.
+func (u *uiPage) act(t *testing.T, c *http.Client, path, body string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", u.origin+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", strings.TrimSuffix(u.origin, "/"))
+	res, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(res.Body)
+		t.Fatalf("%s: %s", res.Status, text)
+	}
+}
+
+// events follows the first run, and waits for a text in what it tells.
+func (u *uiPage) events(t *testing.T, c *http.Client) (until func(text string)) {
+	t.Helper()
+	events, err := c.Get(u.origin + "runs/1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { events.Body.Close() })
+	lines := bufio.NewScanner(events.Body)
+	lines.Buffer(nil, 1<<20)
+	return func(text string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return
+			}
+		}
+		t.Fatalf("the stream ended before %s", text)
+	}
+}
+
 // until waits for something to become true in the page, also in one that nobody sees.
 func until(p *browser.Page, what string) {
 	p.Eval("new Promise((done) => { const look = () => ("+what+") ? done(1) : setTimeout(look, 20); look(); })", nil)
@@ -400,44 +440,12 @@ func TestUIWatch(t *testing.T) {
 	serve(t, server)
 	u := startUI(t, asIs)
 	c := u.client(t)
-	act := func(path, body string) {
-		t.Helper()
-		r, err := http.NewRequest("POST", u.origin+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Origin", strings.TrimSuffix(u.origin, "/"))
-		res, err := c.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			text, _ := io.ReadAll(res.Body)
-			t.Fatalf("%s: %s", res.Status, text)
-		}
-	}
-	act("runs", `{"experiment":"watch","settings":{"interface":"lo"}}`)
-	events, err := c.Get(u.origin + "runs/1/events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer events.Body.Close()
-	lines := bufio.NewScanner(events.Body)
-	lines.Buffer(nil, 1<<20)
-	until := func(text string) {
-		t.Helper()
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), text) {
-				return
-			}
-		}
-		t.Fatalf("the stream ended before %s", text)
-	}
+	u.act(t, c, "runs", `{"experiment":"watch","settings":{"interface":"lo"}}`)
+	until := u.events(t, c)
 	until(`"header"`)
 	ask(t, server.addr, 2)
 	until(`"conn":{`)
-	act("runs/1/stop", "")
+	u.act(t, c, "runs/1/stop", "")
 	until("event: end")
 	res, err := c.Get(u.origin + "runs/1/records.jsonl")
 	if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,24 +23,8 @@ func TestUIEnds(t *testing.T) {
 			t.Parallel()
 			u := startUI(t, asIs)
 			c := u.client(t)
-			body := `{"experiment":"demo","settings":{"pause":"1m","idle-timeout":"2m"}}`
-			r, err := http.NewRequest("POST", u.origin+"runs", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Origin", strings.TrimSuffix(u.origin, "/"))
-			if res, err := c.Do(r); err != nil || res.StatusCode != http.StatusOK {
-				t.Fatal(res, err)
-			}
-			events, err := c.Get(u.origin + "runs/1/events")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer events.Body.Close()
-			lines := bufio.NewScanner(events.Body)
-			lines.Buffer(nil, 1<<20)
-			for lines.Scan() && !strings.Contains(lines.Text(), `"kind":"probe"`) {
-			}
+			u.act(t, c, "runs", `{"experiment":"demo","settings":{"pause":"1m","idle-timeout":"2m"}}`)
+			u.events(t, c)(`"kind":"probe"`)
 			pid := child(t, u.cmd.Process.Pid)
 			fd, err := unix.PidfdOpen(pid, 0)
 			if err != nil {

@@ -77,6 +77,7 @@ func (b *Bench) begin(env Env, port uint16, header timeline.Settings) error {
 	if b.group != nil {
 		s.whole, s.count = true, func() (int, error) { return b.total("TCPKeepAlive") }
 	}
+	s.note = b.lab.note
 	b.stage = s
 	s.begin(time.Now(), header, nil, b.cancel)
 	return nil

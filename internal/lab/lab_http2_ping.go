@@ -43,7 +43,8 @@ func http2PingLab() Lab {
 				{Name: "hung-ping", Text: "the program hangs; PING from the client, no TCP keepalive"},
 			}
 		},
-		Run: func(b *Bench) error { return b.Each(http2Ping) },
+		Run:  func(b *Bench) error { return b.Each(http2Ping) },
+		note: pingFrame,
 	}
 }
 

@@ -68,8 +68,9 @@ type Lab struct {
 	// settings.
 	Limit time.Duration
 
-	alone  bool // it takes a single host
-	ownEnd bool // Run ends its connections itself, also when it is interrupted
+	note   func(payload []byte) string // says something of a packet; may be nil
+	alone  bool                        // it takes a single host
+	ownEnd bool                        // Run ends its connections itself, also when it is interrupted
 }
 
 // Settings are what a user may choose.

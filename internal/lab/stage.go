@@ -45,6 +45,7 @@ type stage struct {
 	owned   sync.Map         // pair of each connection that belongs to the run
 	dials   dials
 	once    capture.Once
+	note    func(payload []byte) string // says something of a packet; may be nil
 
 	released time.Time // up to when everything has been told
 	failed   func(error)
@@ -302,7 +303,10 @@ func (s *stage) keep(p capture.Packet) {
 		return
 	}
 	p.Data = slices.Clone(p.Data)
-	note := pingFrame(seg.Payload)
+	note := ""
+	if s.note != nil {
+		note = s.note(seg.Payload)
+	}
 	seg.Payload = nil
 	late := p.Time.Before(s.released)
 	s.merge.At(p.Time, func(at time.Time) {
