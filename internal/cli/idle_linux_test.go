@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -290,16 +289,18 @@ func TestIdleCompareAndInterrupt(t *testing.T) {
 	lasting := startServer(t)
 	cut := start(t, kax(asIs, "http", "idle", "--json", lasting.url+"/keep"))
 	cut.until(t, `"header"`)
-	deadline := time.Now().Add(20 * time.Second)
-	for asked := false; !asked; { // until a rung has sent its second request
-		for _, c := range lasting.ever(t) {
-			asked = asked || c.Requests > 1
-		}
+	answered := 0 // rungs; when the second is, kax has long read the first's answer
+	for deadline := time.Now().Add(20 * time.Second); answered < 2; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("no connection is used twice")
+			t.Fatalf("%d connections are used twice", answered)
+		}
+		answered = 0
+		for _, c := range lasting.ever(t) {
+			if c.Requests > 1 {
+				answered++
+			}
 		}
 	}
-	time.Sleep(100 * time.Millisecond) // for kax to read the answer
 	if err := cut.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -307,23 +308,6 @@ func TestIdleCompareAndInterrupt(t *testing.T) {
 	if r := parseOpen(t, res).idle; res.code != exitInterrupted || r == nil || r.How != timeline.IdleNone || time.Duration(r.AtLeast) < 500*time.Millisecond {
 		t.Errorf("%s", res)
 	}
-}
-
-// ever lists the server's connections so far.
-func (s served) ever(t *testing.T) []servedConn {
-	t.Helper()
-	time.Sleep(50 * time.Millisecond) // between two looks
-	resp, err := http.Get(s.url + "/status?closed=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// This one too carries several requests.
-	return slices.DeleteFunc(connections(t, string(text)), func(c servedConn) bool { return c.Self })
 }
 
 // Well before the timeout requests are answered on their connection, well after

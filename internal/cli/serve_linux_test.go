@@ -71,26 +71,32 @@ func connections(t *testing.T, text string) []servedConn {
 	return list
 }
 
+// ever lists the connections so far, and asks on one of its own each time.
+func (s served) ever(t *testing.T) []servedConn {
+	t.Helper()
+	tr := &http.Transport{
+		DisableKeepAlives: true,                                  // one that is asked on twice would be taken for a client's
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // TestServeTLS looks at it
+	}
+	resp, err := (&http.Client{Transport: tr}).Get(s.url + "/status?closed=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connections(t, string(text))
+}
+
 // past asks until the first n connections are over: the server sees the end of
 // one a moment after its client. It returns them.
 func (s served) past(t *testing.T, n int) []servedConn {
 	t.Helper()
-	tr := &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // TestServeTLS looks at it
-	}
 	var list []servedConn
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		resp, err := (&http.Client{Transport: tr}).Get(s.url + "/status?closed=1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = connections(t, string(text))
+		list = s.ever(t)
 		open := func(c servedConn) bool { return c.State != "closed" }
 		if len(list) >= n && !slices.ContainsFunc(list[:n], open) {
 			return list[:n]

@@ -269,8 +269,9 @@ func TestServe(t *testing.T) {
 	server := start(t, kax(asIs, "http", "serve", "127.0.0.1:0", "--keepidle", "7"))
 	server.until(t, "http://")
 	url := strings.TrimSpace(server.stdout.String())
+	client := &http.Client{Transport: &http.Transport{}}
 	for _, path := range []string{"", "keep", "close", "nothing"} {
-		resp, err := http.Get(url + path)
+		resp, err := client.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +280,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("/%s: close %v", path, resp.Close)
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
+	client.CloseIdleConnections()
 	if err := server.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
