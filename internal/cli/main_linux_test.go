@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,6 +44,9 @@ func TestMain(m *testing.M) {
 		if err := enterInside(); err != nil {
 			fmt.Fprintln(os.Stderr, "prepare the test:", err)
 			os.Exit(99)
+		}
+		if signal.Ignored(syscall.SIGHUP) { // by nohup; what is caught here is not ignored in what this starts
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 		}
 		// These tests wait for the kernel's timers and compute little: far
 		// more of them than processors can wait at a time.
