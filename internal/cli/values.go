@@ -95,22 +95,28 @@ func durations(ds *[]time.Duration) value {
 			}
 			return strings.Join(texts, ",")
 		},
-		set: func(s string) error {
-			var list []time.Duration
-			for part := range strings.SplitSeq(s, ",") {
-				d, err := parseDuration(strings.TrimSpace(part))
-				if err == nil {
-					err = notNegative(d)
-				}
-				if err != nil {
-					return err
-				}
-				list = append(list, d)
-			}
-			*ds = list
-			return nil
+		set: func(s string) (err error) {
+			*ds, err = commas(s, func(d *time.Duration) value { return duration(d, notNegative) })
+			return err
 		},
 	}
+}
+
+// commas reads a comma-separated list, each part as one of them is read.
+func commas[T any](s string, one func(*T) value) ([]T, error) {
+	var list []T
+	for part := range strings.SplitSeq(s, ",") {
+		var v T
+		err := one(&v).set(strings.TrimSpace(part))
+		if err != nil && part != s {
+			err = fmt.Errorf("%q: %w", part, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 func probes(n *int) value {
@@ -167,14 +173,9 @@ func listOf(p *[]string, kind string, allowed []string) value {
 		kind: kind,
 		get:  func() string { return strings.Join(*p, ",") },
 		set: func(s string) error {
-			for word := range strings.SplitSeq(s, ",") {
-				var one string
-				if err := oneOf(&one, allowed...).set(strings.TrimSpace(word)); err != nil {
-					return fmt.Errorf("%q: %w", word, err)
-				}
-				*p = append(*p, one)
-			}
-			return nil
+			words, err := commas(s, func(p *string) value { return oneOf(p, allowed...) })
+			*p = append(*p, words...)
+			return err
 		},
 	}
 }
@@ -206,14 +207,9 @@ func ports(ps *[]uint16) value {
 		kind: "port",
 		get:  func() string { return "" },
 		set: func(s string) error {
-			for word := range strings.SplitSeq(s, ",") {
-				var one uint16
-				if err := port(&one).set(strings.TrimSpace(word)); err != nil {
-					return err
-				}
-				*ps = append(*ps, one)
-			}
-			return nil
+			more, err := commas(s, port)
+			*ps = append(*ps, more...)
+			return err
 		},
 	}
 }
