@@ -163,7 +163,7 @@ func (a *app) oneLab(cmd *cobra.Command, f labFlags, l lab.Lab, set lab.Settings
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	report, err := f.out.openReport(f.write)
+	report, err := a.openReport(f.out, f.write)
 	if err != nil {
 		return err
 	}

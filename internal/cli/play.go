@@ -28,7 +28,7 @@ func (a *app) play(cmd *cobra.Command, f packetFlags, out outputFlags, run func(
 			ctx, stop = context.WithTimeout(ctx, out.stop)
 			defer stop()
 		}
-		report, err := out.openReport(f.write)
+		report, err := a.openReport(out, f.write)
 		if err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ func (a *app) read(cmd *cobra.Command, f readFlags, name string) error {
 		return err
 	}
 	defer in.Close()
-	report, err := f.out.openReport(name)
+	report, err := a.openReport(f.out, name)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 
 	"kax/internal/timeline"
@@ -10,11 +12,14 @@ import (
 )
 
 // report is the file of --report, or nothing.
-type report struct{ to *web.Report }
+type report struct {
+	to     *web.Report
+	stderr io.Writer
+}
 
 // openReport opens it. No file of others is written over: one that is read, or
 // that packets are written to.
-func (f *outputFlags) openReport(others ...string) (*report, error) {
+func (a *app) openReport(f outputFlags, others ...string) (*report, error) {
 	if f.report == "" {
 		return &report{}, nil
 	}
@@ -27,7 +32,7 @@ func (f *outputFlags) openReport(others ...string) (*report, error) {
 			return nil, errors.Join(usage(errors.New("--report "+f.report+": is the file of the packets")), to.Close())
 		}
 	}
-	return &report{to}, nil
+	return &report{to, a.stderr}, nil
 }
 
 // Record shows r.
@@ -42,7 +47,11 @@ func (r *report) close() error {
 	if r.to == nil {
 		return nil
 	}
-	return r.to.Close()
+	err := r.to.Close()
+	if size, ok := r.to.Opens(); !ok {
+		fmt.Fprintf(r.stderr, "kax: the report has %s, more than a browser opens: choose fewer connections or packets\n", megabytes(size))
+	}
+	return err
 }
 
 var _ view.View = (*report)(nil)

@@ -161,7 +161,7 @@ func (a *app) watch(cmd *cobra.Command, f watchFlags) error {
 			return err
 		}
 	}
-	if w.report, err = f.out.openReport(f.write); err != nil {
+	if w.report, err = a.openReport(f.out, f.write); err != nil {
 		return errors.Join(err, w.closeFile())
 	}
 	switch err := capture.GiveUpPrivileges(); {

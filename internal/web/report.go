@@ -19,6 +19,7 @@ type Report struct {
 	fresh  bool // the file was not there before
 	out    *bufio.Writer
 	begun  bool
+	size   int64 // of the records
 	line   bytes.Buffer
 	enc    *json.Encoder
 	fields fields
@@ -80,12 +81,22 @@ func (r *Report) Record(rec timeline.Record) error {
 	if err := r.enc.Encode(rec); err != nil {
 		return err
 	}
+	text := bytes.TrimSuffix(r.line.Bytes(), []byte("\n"))
+	r.size += int64(len(before) + len(text))
 	_, err := r.out.WriteString(before)
 	if err == nil {
-		_, err = r.out.Write(bytes.TrimSuffix(r.line.Bytes(), []byte("\n")))
+		_, err = r.out.Write(text)
 	}
 	return err
 }
+
+// maxOpened is what a browser can open: records are one text of the page, and V8's
+// texts end before 512 MiB (v8::String::kMaxLength, 2026).
+const maxOpened = 1<<29 - 24
+
+// Opens is how many bytes of records the report has by now, and whether a browser
+// can open so much.
+func (r *Report) Opens() (size int64, ok bool) { return r.size, r.size <= maxOpened }
 
 func (r *Report) begin() error {
 	if r.file != nil && regular(r.file) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -346,4 +347,22 @@ func browseMany(t *testing.T, n, conns int) *browser.Page {
 	p.View(1280, 800, "light")
 	p.Go("file://" + name)
 	return p
+}
+
+// What no browser opens is known when it has been written.
+func TestReportOpens(t *testing.T) {
+	r := newReport(io.Discard)
+	text := strings.Repeat("x", 1<<25)
+	var size int64
+	for ok := true; ok; size, ok = r.Opens() {
+		if size > maxOpened {
+			t.Fatalf("%d bytes are said to open", size)
+		}
+		if err := r.Record(timeline.Record{Step: &timeline.Step{Text: text}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size <= maxOpened || size > maxOpened+1<<26 {
+		t.Errorf("%d bytes are said not to open", size)
+	}
 }
