@@ -81,9 +81,11 @@ func (p *idleProgress) end() {
 
 func (p *idleProgress) text(elapsed time.Duration) string {
 	var parts []string
+	atMost := fmt.Sprintf(" of at most %v", p.upTo)
 	switch n := p.last.Samples; {
 	case n == 0 && p.last.Ended == 0 && len(p.last.Answered) == 0:
 		parts = append(parts, "waiting for the first response")
+		atMost = "" // that has a time of its own
 	case n == 0 && p.last.Ended == 0:
 		parts = append(parts, "all connections have been asked")
 	case p.last.Ended > 0:
@@ -100,5 +102,8 @@ func (p *idleProgress) text(elapsed time.Duration) string {
 	if p.last.Refining > 0 {
 		parts = append(parts, fmt.Sprintf("%d look for the time between", p.last.Refining))
 	}
-	return fmt.Sprintf("%d s of at most %v: %s", int(elapsed.Seconds()), p.upTo, strings.Join(parts, "; "))
+	if elapsed > p.upTo {
+		atMost = "" // it looks closer at what it has found
+	}
+	return fmt.Sprintf("%d s%s: %s", int(elapsed.Seconds()), atMost, strings.Join(parts, "; "))
 }

@@ -174,7 +174,8 @@ func (s *exchanges) verdicts() (v []string) {
 	if s.reused == 0 {
 		text += "none reused one"
 	} else {
-		text += fmt.Sprintf("%d reused one (%d %%), which saved about %s of handshakes", s.reused, s.reused*100/s.n, Brief(s.saved))
+		share := min((s.reused*100+s.n/2)/s.n, 99) // never all: the first has a new one
+		text += fmt.Sprintf("%d reused one (%d %%), which saved about %s of handshakes", s.reused, share, Brief(s.saved))
 	}
 	if s.failed > 0 {
 		text += fmt.Sprintf("; %d failed", s.failed)
