@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"kax/internal/view"
 )
 
 // Exit codes; docs/reference/exit-codes.md lists them.
@@ -69,13 +71,19 @@ func (a *app) exit(err error) int {
 	} else if !a.running && !errors.As(err, new(*os.PathError)) {
 		code = exitUsage // cobra's own verdict on the command line
 	}
-	// errors.Join puts each on a line of its own; two writes may fail alike.
-	lines := slices.Compact(strings.Split(strings.TrimSpace(err.Error()), "\n"))
-	fmt.Fprintf(a.stderr, "kax: %s\n", strings.Join(lines, "; "))
+	fmt.Fprintf(a.stderr, "kax: %s\n", inWords(err))
 	if h := (hinted{}); errors.As(err, &h) {
-		fmt.Fprintf(a.stderr, "hint: %s\n", h.hint)
+		fmt.Fprintf(a.stderr, "hint: %s\n", view.Clean(h.hint))
 	} else if code == exitUsage {
 		fmt.Fprintln(a.stderr, `hint: add --help for the flags and examples`)
 	}
 	return code
+}
+
+// inWords is an error on one line that a terminal can be shown: libraries quote
+// what they have read, a few of them as it is.
+func inWords(err error) string {
+	// errors.Join puts each on a line of its own; two writes may fail alike.
+	lines := slices.Compact(strings.Split(strings.TrimSpace(err.Error()), "\n"))
+	return view.Clean(strings.Join(lines, "; "))
 }

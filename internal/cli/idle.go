@@ -184,7 +184,6 @@ func idleTimes(r httpka.IdleResult) timeline.IdleTimes {
 
 // idleHint says what to do about a measurement that could not begin.
 func (f *idleFlags) idleHint(err error) error {
-	err = clean{err}
 	switch {
 	case errors.Is(err, httpka.ErrNotReusable) && f.longerThan > 0:
 		return coded{err, exitProblem}
@@ -201,12 +200,6 @@ func (f *idleFlags) idleHint(err error) error {
 	}
 	return err
 }
-
-// clean is an error whose text may have come from the network.
-type clean struct{ error }
-
-func (c clean) Error() string { return view.Clean(c.error.Error()) }
-func (c clean) Unwrap() error { return c.error }
 
 // compareIdle measures on connections without and with probes, at the same time.
 // The probing ones are not waited for any longer than it takes to see a
