@@ -34,11 +34,20 @@ func (h opened) port() string { return strconv.Itoa(h.listener.Addr().(*net.TCPA
 
 func openConn(t *testing.T, client, server tcpka.Settings) opened {
 	t.Helper()
-	l, err := server.ListenConfig().Listen(context.Background(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var l net.Listener
+	for used := true; used; {
+		var err error
+		if l, err = server.ListenConfig().Listen(context.Background(), "tcp4", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		// Clients of a server that had this port before may be in TIME-WAIT.
+		all, err := os.ReadFile("/proc/thread-self/net/tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		used = strings.Count(string(all), fmt.Sprintf(":%04X ", l.Addr().(*net.TCPAddr).Port)) > 1
 	}
-	t.Cleanup(func() { l.Close() })
 	c, err := client.Dialer().Dial("tcp4", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
