@@ -224,19 +224,10 @@ func TestServeTLS(t *testing.T) {
 func TestServeSocket(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, "--keepidle", "7", "--keepintvl", "3", "--keepcnt", "4")
-	resp, err := http.Get(server.url + "/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := connections(t, string(text))
+	list := server.ever(t)
 	want := timeline.KeepaliveOptions{Keepalive: true, Idle: timeline.Seconds(7 * time.Second), Interval: timeline.Seconds(3 * time.Second), Count: 4}
 	if len(list) != 1 || list[0].Socket == nil || *list[0].Socket != want {
-		t.Errorf("status: %s", text)
+		t.Errorf("status: %+v", list)
 	}
 }
 
